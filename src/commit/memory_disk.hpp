@@ -1,0 +1,98 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ckptree/disk.hpp"
+
+namespace ckptree {
+
+/// A disk in memory that tells what programs see from what survives power loss: writes, sizes, attributes and names stay
+/// pending until they are synced, and each pending one may be lost, kept, or (a write) torn, whatever the others are. It
+/// promises less than any real filesystem does, so a plan that holds here holds there.
+class MemoryDisk final : public Disk {
+ public:
+  struct Entry {
+    std::string content, attributes;
+    bool operator==(const Entry& o) const { return content == o.content && attributes == o.attributes; }
+  };
+  /// What is on the disk when it is looked at again: path -> file.
+  using Image = std::map<std::string, Entry>;
+
+  /// A file that has been there for long: durable.
+  void add(const std::string& path, Entry entry);
+  /// What another program does to a file: at once and durable, with a new fingerprint.
+  void overwrite(const std::string& path, const std::string& content);
+  void set_links(const std::string& path, std::uint64_t links);
+  /// As programs see it now.
+  Image seen() const;
+  /// How many changes were made.
+  std::size_t changes() const noexcept { return changes_; }
+
+  /// Called after each change: here the power may go.
+  std::function<void()> after_change;
+  /// Called before each change with its number, from 0; what it throws is the change's failure.
+  std::function<void(std::size_t number)> before_change;
+
+  /// The changes that power loss may undo, oldest first within a file: how many fates each can have. Fate 0: lost.
+  /// Fate 1: kept. Of a write there are more: parts of it, at sector boundaries and at odd bytes.
+  std::vector<std::size_t> fates() const;
+  /// The disk after power loss. @param choice  a fate for each pending change, in the order of fates()
+  Image after_power_loss(const std::vector<std::size_t>& choice) const;
+
+  std::string resolve(const std::string& path) override { return path; }
+  Ptr<File> open(const std::string& path) override;
+  Fingerprint fingerprint(const std::string& path) override;
+  std::uint64_t links(const std::string& path) override;
+  void check_replaceable(const std::string&) override {}
+  bool can_reflink(const std::string&) override { return false; }
+  /// Never waits: a second lock is Errc::busy.
+  std::unique_ptr<Lock> lock(const std::string& path) override;
+  void clone(const std::string& from, const std::string& path, std::uint64_t size) override;
+  void write(const std::string& path, std::uint64_t at, const Recipe& content) override;
+  void truncate(const std::string& path, std::uint64_t size) override;
+  void copy_attributes(const std::string& from, const std::string& path) override;
+  void sync(const std::string& path) override;
+  void rename(const std::string& from, const std::string& path) override;
+  void sync_dir(const std::string& path) override;
+  void remove(const std::string& path) override;
+
+ private:
+  using Number = std::size_t;  // of a file, whatever its names
+
+  /// A change of a file's bytes, size or attributes.
+  struct Change {
+    enum class Kind { write, truncate, attributes } kind;
+    std::uint64_t at;  // of a write; of a truncate: the new size
+    std::string bytes;
+  };
+  struct Inode {
+    Entry now, durable;
+    std::vector<Change> pending;
+    std::uint64_t links = 1;
+    std::int64_t changed = 0;  // on the disk's own clock
+  };
+  /// A change of names, all of it or none: a rename gives one name and takes one.
+  using Names = std::map<std::string, std::optional<Number>>;
+
+  Inode& inode(const std::string& path);
+  const Inode& inode(const std::string& path) const;
+  void begin();
+  void change(Inode& file, Change what);
+  void change_names(Names what);
+  void end();
+  std::set<Number> reachable() const;
+
+  std::vector<Inode> inodes_;
+  std::map<std::string, Number> names_, durable_names_;
+  std::vector<Names> pending_names_;
+  std::set<std::string> locked_;
+  std::size_t changes_ = 0;
+  std::int64_t clock_ = 0;
+};
+
+}  // namespace ckptree
