@@ -27,7 +27,8 @@ struct Disk {
   virtual void check_replaceable(const std::string& path) = 0;
   /// Whether files beside `path` can share blocks with it. Tried, not guessed: callers remember the answer.
   virtual bool can_reflink(const std::string& path) = 0;
-  /// Keeps other committers away from `path` (an exclusive flock of the file itself), or throws Errc::busy after a while.
+  /// Keeps other committers away from `path` (an exclusive flock of the file itself), or throws Errc::busy after a
+  /// while.
   virtual std::unique_ptr<Lock> lock(const std::string& path) = 0;
   /// `path` comes to be, readable by its owner alone, with the first `size` bytes of `from` (of nothing when `from` is
   /// empty). @throws std::system_error EEXIST

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ckptree/bytes.hpp"
+#include "ckptree/session.hpp"
+
+namespace ckptree {
+
+/// Number of an inode as the kernel knows it: from a counter, never reused while mounted. Shown as st_ino only where
+/// nothing better is known.
+using Ino = std::uint64_t;
+constexpr Ino kRoot = 1;
+
+/// Who asks: a thread, as the kernel names it. Thread 0 is the kernel itself, or a caller of another pid namespace.
+struct Caller {
+  pid_t thread = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t umask = 0;
+};
+
+/// A name the kernel asked for. Timeouts in seconds.
+struct Entry {
+  Ino ino = 0;
+  struct stat attributes {};
+  double attribute_timeout_s = 0, entry_timeout_s = 0;
+};
+
+/// What the kernel may have cached and must not show any longer: a name in a directory; the attributes of `parent`
+/// itself when `name` is empty.
+struct Invalidation {
+  Ino parent = 0;
+  std::string name;
+};
+using Invalidations = std::vector<Invalidation>;
+
+/// An open file or directory.
+struct Opened {
+  std::uint64_t handle = 0;
+  bool direct_io = false;   // its size changes from read to read
+  bool keep_cache = false;  // its bytes never change
+};
+
+/// Which attributes a caller sets; nothing means "leave".
+struct NewAttributes {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<std::uint64_t> size;
+  std::optional<std::timespec> atime, mtime;  // tv_nsec UTIME_NOW: now
+};
+
+struct ListedEntry {
+  std::string name;
+  struct stat attributes {};  // st_ino and the type bits of st_mode are right
+};
+
+struct MountOptions {
+  bool read_only = false;
+  std::optional<uid_t> uid, gid;
+  mode_t umask = 0;
+  double attribute_timeout_s = 1.0, entry_timeout_s = 1.0;
+  std::uint64_t scratch_limit = std::uint64_t{1} << 30;  // bytes
+};
+
+/// What happened to the edits, told at the end.
+struct Report {
+  bool all_committed = true;
+  std::vector<std::string> lines;
+};
+
+/// A checkpoint as a filesystem: methods shaped like FUSE's, and no libfuse. What is not found, not allowed or refused is
+/// thrown as Error or std::system_error; "look the name up again" (fuse.md: a private draft) is an empty optional.
+/// Safe to use from several threads.
+class Mount {
+ public:
+  Mount(std::shared_ptr<Session> session, MountOptions options);
+  ~Mount();
+  Mount(const Mount&) = delete;
+  Mount& operator=(const Mount&) = delete;
+
+  /// Called, from any thread but those inside a request, with what went stale without a request.
+  void on_stale(std::function<void(Invalidations)> notify);
+
+  std::optional<Entry> lookup(Ino parent, const std::string& name, const Caller& caller);
+  void forget(Ino ino, std::uint64_t lookups);
+  Entry attributes(Ino ino, std::optional<std::uint64_t> handle, const Caller& caller);
+  std::optional<Entry> set_attributes(Ino ino, const NewAttributes& wanted, std::optional<std::uint64_t> handle,
+                                      const Caller& caller);
+  std::string read_link(Ino ino);
+  struct statvfs space();
+
+  std::optional<Opened> open(Ino ino, int flags, const Caller& caller);
+  std::pair<Entry, Opened> create(Ino parent, const std::string& name, mode_t mode, int flags, const Caller& caller);
+  /// @return bytes read; fewer than asked only at the end
+  std::size_t read(std::uint64_t handle, std::uint64_t at, Buffer into);
+  /// Where the bytes of a read lie in one file, for splicing; nothing when they are put together.
+  struct Place {
+    int descriptor;
+    std::uint64_t at;
+    std::size_t size;
+    Ptr<File> file;  // keeps the descriptor open
+  };
+  std::optional<Place> locate(std::uint64_t handle, std::uint64_t at, std::size_t size);
+  /// @return what went stale, to be told to the kernel before the reply (also of flush, sync and release)
+  Invalidations write(std::uint64_t handle, std::uint64_t at, Bytes bytes, const Caller& caller);
+  Invalidations flush(std::uint64_t handle, const Caller& caller);
+  Invalidations sync(std::uint64_t handle, const Caller& caller);
+  Invalidations release(std::uint64_t handle);
+  void allocate(std::uint64_t handle, int mode, std::uint64_t at, std::uint64_t size);
+
+  std::uint64_t open_directory(Ino ino, const Caller& caller);
+  /// Entries from number `from` on, until `each` answers false.
+  void list(std::uint64_t handle, std::uint64_t from, const std::function<bool(const ListedEntry&, std::uint64_t next)>& each);
+  /// The same with every name looked up (readdirplus). An entry that `each` refuses is not counted as looked up.
+  void list_entries(std::uint64_t handle, std::uint64_t from, const Caller& caller,
+                    const std::function<bool(const ListedEntry&, const Entry&, std::uint64_t next)>& each);
+  void release_directory(std::uint64_t handle);
+
+  /// These change names. What went stale is returned, to be told to the kernel after the reply.
+  Invalidations make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made);
+  Invalidations make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller, Entry& made);
+  Invalidations make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller, Entry& made);
+  Invalidations hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made);
+  Invalidations unlink(Ino parent, const std::string& name, const Caller& caller);
+  Invalidations remove_directory(Ino parent, const std::string& name, const Caller& caller);
+  Invalidations rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name, unsigned flags,
+                       const Caller& caller);
+
+  /// Extended attributes. @throws Error Errc::no_data, Errc::unsupported
+  std::string get_attribute(Ino ino, const std::string& name);
+  std::vector<std::string> list_attributes(Ino ino);
+  void set_attribute(Ino ino, const std::string& name, Bytes value, int flags);
+  void remove_attribute(Ino ino, const std::string& name);
+
+  /// Remembers the sentence of a failure for `.ckptree/last_error` and user.ckptree.error of the file at fault.
+  void note_failure(Ino ino, const std::string& name, const std::string& sentence);
+
+  /// Commits what is pending and moves what is left in rejected/ to `$XDG_STATE_HOME/ckptree/`. Call it once, at the end,
+  /// when no request is under way.
+  Report finish();
+  /// Where a caller of `ckptree umount` waits for the report: a descriptor to write it to, or -1.
+  int report_descriptor() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> s_;
+};
+
+}  // namespace ckptree

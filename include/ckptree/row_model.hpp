@@ -1,0 +1,75 @@
+#pragma once
+
+// The generic half of row.hpp: finds the row for a path and calls it.
+
+#include "ckptree/error.hpp"
+#include "ckptree/row.hpp"
+
+namespace ckptree {
+
+/// `Table` has `static xtl::span<const Row<M>> rows()` and `static std::vector<std::string> warnings(const M&)` and
+/// `static std::vector<TreePath> waiting(const M&)`.
+template <class M, class Table>
+class RowModel final : public Model {
+ public:
+  explicit RowModel(M state) : state_(std::move(state)) {}
+
+  const M& state() const noexcept { return state_; }
+
+  std::optional<Node> find(const TreePath& path) const override {
+    if (path.empty()) return top();
+    const auto [row, m] = row_of(path);
+    return row ? row->show(state_, m) : std::nullopt;
+  }
+
+  void list(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const override {
+    if (path.empty()) {
+      for (const Row<M>& row : Table::rows()) {
+        const std::string_view name = row.pattern.substr(0, row.pattern.find('/'));
+        const TreePath child{std::string(name)};
+        const auto m = match(row.pattern, child);
+        if (name == "*" || !m) continue;
+        const auto node = row.show(state_, *m);
+        if (node && !each(child.front(), *node)) return;
+      }
+      return;
+    }
+    const auto [row, m] = row_of(path);
+    const auto node = row ? row->show(state_, m) : std::nullopt;
+    if (!node) throw Error(Errc::not_found, to_string(path) + ": no such directory");
+    if (node->kind != Node::Kind::directory || !row->list)
+      throw Error(Errc::not_directory, to_string(path) + ": not a directory");
+    row->list(state_, m, each);
+  }
+
+  std::optional<Node> vacant(const TreePath& path) const override {
+    const auto [row, m] = row_of(path);
+    return row && row->vacant ? row->vacant(state_, m) : std::nullopt;
+  }
+
+  Ptr<Model> apply(const Op& op) const override {
+    const auto [row, m] = row_of(op.path);
+    if (!row) throw Error(Errc::immutable, to_string(op.path) + ": nothing can be stored under this name");
+    if (!row->edit) throw Error(Errc::immutable, to_string(op.path) + ": derived from the checkpoint, cannot be edited");
+    return std::make_shared<RowModel>(row->edit(state_, m, op));
+  }
+
+  std::vector<TreePath> waiting() const override { return Table::waiting(state_); }
+  std::vector<std::string> warnings() const override { return Table::warnings(state_); }
+
+ private:
+  static Node top() {
+    Node n;
+    n.kind = Node::Kind::directory;
+    return n;
+  }
+  static std::pair<const Row<M>*, Match> row_of(const TreePath& path) {
+    for (const Row<M>& row : Table::rows())
+      if (auto m = match(row.pattern, path)) return {&row, std::move(*m)};
+    return {nullptr, Match{}};
+  }
+
+  M state_;
+};
+
+}  // namespace ckptree

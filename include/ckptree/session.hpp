@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ckptree/file.hpp"
+#include "ckptree/model.hpp"
+#include "ckptree/plan.hpp"
+
+namespace ckptree {
+
+/// One immutable generation of a checkpoint. Readers hold a pointer to it; a commit swaps the pointer.
+struct Snapshot {
+  std::uint64_t generation = 0;
+  Ptr<Model> model;
+  Fingerprint seen;  // what the Source looked like when it was read
+};
+
+/// A checkpoint that can be opened and committed to: a Format on a Disk. Session is built on it, so that the tree knows
+/// neither formats nor disks.
+struct Checkpoint {
+  virtual ~Checkpoint() = default;
+  virtual std::string kind() const = 0;
+  virtual std::string path() const = 0;  // absolute
+  virtual std::string layout(const Model& model) const = 0;
+  virtual std::string strategy() const = 0;  // "clone (reflink)", "clone (copy)", "read-only"
+  virtual Snapshot open() const = 0;
+  /// What the Source looks like now. @throws std::system_error when it is gone
+  virtual Fingerprint look() const = 0;
+  /// Makes `edited` durable, all or nothing, and opens the result. When nothing differs the answer is `base` itself.
+  /// @throws Error Errc::stale when the Source is no longer what `base` saw; nothing was written then
+  virtual Snapshot commit(const Snapshot& base, const Model& edited, const Stamp& stamp) = 0;
+};
+
+/// When edits become durable (semantics.md section 2): `auto`, `none`, or after that many saves.
+struct FlushInterval {
+  enum class Kind { automatic, every, none };
+  Kind kind = Kind::automatic;
+  std::uint64_t saves = 1;  // every: 1 and more
+
+  /// @throws Error Errc::invalid naming what was expected
+  static FlushInterval parse(const std::string& text);
+  std::string text() const;
+};
+
+/// Bytes that are kept although they are not in the checkpoint: refused edits, and what was removed.
+struct Kept {
+  std::string name;    // in rejected/ or removed/: a number and the path, "0003-metadata.json"
+  TreePath path;       // where they were meant to go, or were
+  Recipe content;
+  std::string reason;  // the sentence; empty in removed/
+  std::timespec time{};
+};
+
+/// One checkpoint being viewed and edited: the committed generation, a log of pending edits and the working Model they
+/// give, rejected bytes. Safe to use from several threads; readers of `working()` never wait for a commit.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval = {});
+
+  Ptr<Snapshot> committed() const;
+  /// The committed model with the pending edits on it: what the mount shows.
+  Ptr<Model> working() const;
+
+  /// Changes made outside that this session has noticed; a writer remembers the count when it begins.
+  std::uint64_t epoch() const;
+
+  /// Makes the edits pending: visible in `working()` at once, durable at the next commit; all of them or none.
+  /// @param epoch  when the writer began; an edit of something that changed outside since then is Errc::stale
+  /// @throws Error of Model::apply
+  void apply(const std::vector<Op>& ops, std::uint64_t epoch);
+  /// Makes the edits, and everything pending, durable before it returns; visible only then. On failure these edits are
+  /// as if never made, and what was pending stays pending.
+  void save(const std::vector<Op>& ops, std::uint64_t epoch);
+  /// Commits what is pending. On failure the edits are taken back and kept in rejected/, the reason in last_error.
+  void commit();
+  /// Drops what is pending.
+  void discard();
+  /// Looks whether the checkpoint changed outside; if so opens it anew and makes pending edits again on top, those in
+  /// conflict to rejected/. @return whether the working model may differ from before
+  bool refresh();
+
+  std::uint64_t pending_edits() const;
+  std::vector<std::string> pending_lines() const;
+
+  FlushInterval flush_interval() const;
+  void set_flush_interval(FlushInterval interval);
+
+  /// Keeps the bytes of a refused edit. @return its name below rejected/
+  std::string reject(const TreePath& path, Recipe content, const std::string& reason);
+  void forget_rejected(const std::string& name);
+  /// Takes back what waits for a document that never came, and keeps its bytes.
+  void reject_waiting(const std::string& reason);
+  std::vector<Kept> rejected() const;
+  void keep_removed(const TreePath& path, Recipe content);
+  std::vector<Kept> removed() const;
+
+  /// The sentence behind the last errno; for one path, or of the session.
+  void note_error(const TreePath& path, const std::string& sentence);
+  std::string last_error() const;
+  std::string error_of(const TreePath& path) const;  // empty: none
+
+  std::string status_json() const;
+  std::string kind() const { return checkpoint_->kind(); }
+  std::string path() const { return checkpoint_->path(); }
+
+ private:
+  struct Logged {
+    Op op;
+    std::uint64_t epoch;
+  };
+  struct Outside {  // one change made outside: the models before and after, to tell what it touched
+    std::uint64_t epoch;
+    Ptr<Model> before, after;
+  };
+
+  void refuse_if_stale(const Op& op, std::uint64_t epoch) const;             // under state_
+  bool refresh_locked();                                                     // under commit_
+  void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);     // under commit_
+  void publish(Snapshot fresh, std::vector<Logged> rest);                    // under state_
+  void reject_all(const std::vector<Logged>& edits, const std::string& reason);  // without state_
+
+  const std::shared_ptr<Checkpoint> checkpoint_;
+
+  // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody who
+  // answers a reader. state_ guards everything below and is held for memory work only.
+  mutable std::mutex commit_;
+  mutable std::mutex state_;
+  Ptr<Snapshot> committed_;
+  Ptr<Model> working_;
+  std::vector<Logged> log_;
+  std::uint64_t epoch_ = 0;
+  std::deque<Outside> outside_;
+  FlushInterval interval_;
+  std::uint64_t commits_ = 0;
+  std::uint64_t kept_ = 0;
+  std::map<std::string, Kept> rejected_, removed_;
+  std::string last_error_;
+  std::map<TreePath, std::string> errors_;
+  bool committing_ = false;
+};
+
+}  // namespace ckptree

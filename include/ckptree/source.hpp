@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ckptree/file.hpp"
+
+namespace ckptree {
+
+using Names = std::vector<std::string>;
+
+/// The checkpoint on disk, read-only: one file (its relative path is ""), or a directory of files.
+struct Source {
+  virtual ~Source() = default;
+  /// Where it is, absolute, symbolic links resolved.
+  virtual const std::string& path() const = 0;
+  virtual bool is_directory() const = 0;
+  virtual Names list(const std::string& relative) const = 0;
+  virtual Ptr<File> open(const std::string& relative) const = 0;
+};
+
+/// A file or directory of the real disk. @throws std::system_error (ENOENT, EACCES) with the path
+Ptr<Source> open_source(const std::string& path);
+/// One file in memory: tests, fuzzers, the crash enumerator.
+Ptr<Source> memory_source(Ptr<File> file);
+
+}  // namespace ckptree

@@ -1,0 +1,125 @@
+#include "ckptree/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "ckptree/error.hpp"
+#include "ckptree/fd.hpp"
+
+namespace ckptree {
+namespace {
+
+std::int64_t nanoseconds(const timespec& t) { return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; }
+
+Fingerprint fingerprint_of(int fd, const std::string& name) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) throw_errno("stat " + name);
+  return {st.st_dev, st.st_ino, static_cast<std::uint64_t>(st.st_size), nanoseconds(st.st_mtim), nanoseconds(st.st_ctim)};
+}
+
+[[noreturn]] void throw_past_end(const std::string& name, std::uint64_t at, std::size_t wanted, std::uint64_t size) {
+  throw Error(Errc::corrupt, name + " at byte " + std::to_string(at) + ": needs " + std::to_string(wanted) +
+                                 ", the file has " + std::to_string(size));
+}
+
+/// @return bytes read; fewer than asked only at the end
+std::size_t read_fully(int fd, std::uint64_t at, Buffer into, const std::string& name) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t n = ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(at + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno("read " + name);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+class DiskFile final : public File {
+ public:
+  DiskFile(Fd fd, std::string name)
+      : fd_(std::move(fd)), name_(std::move(name)), fingerprint_(fingerprint_of(fd_.get(), name_)) {}
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return fingerprint_.size; }
+  Fingerprint fingerprint() const override { return fingerprint_; }
+  int descriptor() const override { return fd_.get(); }
+
+  void read(std::uint64_t at, Buffer into) const override {
+    if (at > size() || into.size() > size() - at) throw_past_end(name_, at, into.size(), size());
+    const std::size_t n = read_fully(fd_.get(), at, into, name_);
+    // Links and renames change the ctime alone; the bytes are the same as long as size and mtime are.
+    const Fingerprint now = fingerprint_of(fd_.get(), name_);
+    if (now.size != fingerprint_.size || now.mtime_ns != fingerprint_.mtime_ns || n != into.size())
+      throw Error(Errc::stale, name_ + ": was rewritten in place by another program while it was open");
+  }
+
+ private:
+  Fd fd_;
+  std::string name_;
+  Fingerprint fingerprint_;
+};
+
+class PrivateFile final : public File {
+ public:
+  PrivateFile(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return fingerprint().size; }
+  Fingerprint fingerprint() const override { return fingerprint_of(fd_.get(), name_); }
+  int descriptor() const override { return fd_.get(); }
+
+  void read(std::uint64_t at, Buffer into) const override {
+    if (read_fully(fd_.get(), at, into, name_) != into.size()) throw_past_end(name_, at, into.size(), size());
+  }
+
+ private:
+  Fd fd_;
+  std::string name_;
+};
+
+class MemoryFile final : public File {
+ public:
+  MemoryFile(std::string name, std::string content, Fingerprint fingerprint)
+      : name_(std::move(name)), content_(std::move(content)), fingerprint_(fingerprint) {
+    fingerprint_.size = content_.size();
+  }
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return content_.size(); }
+  Fingerprint fingerprint() const override { return fingerprint_; }
+
+  void read(std::uint64_t at, Buffer into) const override {
+    if (at > size() || into.size() > size() - at) throw_past_end(name_, at, into.size(), size());
+    if (into.size() > 0) std::memcpy(into.data(), content_.data() + at, into.size());
+  }
+
+ private:
+  std::string name_, content_;
+  Fingerprint fingerprint_;
+};
+
+}  // namespace
+
+Ptr<File> open_file(const std::string& path) {
+  // O_NONBLOCK: a FIFO under a checkpoint's name must not hang the mount.
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) throw_errno(path);
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + path);
+  if (!S_ISREG(st.st_mode)) throw Error(Errc::not_a_checkpoint, path + ": expected a regular file");
+  return std::make_shared<DiskFile>(std::move(fd), path);
+}
+
+Ptr<File> adopt_private_file(int descriptor, std::string name) {
+  return std::make_shared<PrivateFile>(Fd(descriptor), std::move(name));
+}
+
+Ptr<File> memory_file(std::string name, std::string content, Fingerprint fingerprint) {
+  return std::make_shared<MemoryFile>(std::move(name), std::move(content), fingerprint);
+}
+
+}  // namespace ckptree

@@ -1,0 +1,320 @@
+// From draft to commit: who writes into which draft, when it is saved, and what happens to what is refused.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "ckptree/error.hpp"
+#include "tree/control.hpp"
+#include "tree/mount_state.hpp"
+
+namespace ckptree {
+namespace {
+
+using Progress = Draft::Progress;
+
+// A draft nobody has open stays for the next writer if it was only emptied (`: > F; cat >> F`) or refused
+// (`>> F` in pieces); after this time the next writer begins anew.
+constexpr auto kLinger = std::chrono::seconds(10);
+// A thread that was told to look a name up again does so at once; this only bounds what a killed one leaves.
+constexpr auto kReserved = std::chrono::seconds(5);
+// One value of a document; a larger text is not checked at every write but at close.
+constexpr std::uint64_t kCheckedAtWrite = 1 << 20;
+
+std::uint64_t size_of(int fd) {
+  struct stat st;
+  if (::fstat(fd, &st) != 0) throw_errno("stat a draft");
+  return static_cast<std::uint64_t>(st.st_size);
+}
+
+/// What an edit needs to become durable.
+enum class When {
+  now,      // before the call returns
+  soon,     // together with its neighbours: settle.cpp
+  counted,  // with the N-th save
+  told,     // at `flush` or unmount
+};
+
+// | flush_interval | a whole document or array | a value, a rename, a removal, a mkdir |
+// |----------------|---------------------------|---------------------------------------|
+// | auto           | now                       | soon                                  |
+// | 1              | now                       | now                                   |
+// | N              | counted                   | counted                               |
+// | none           | told                      | told                                  |
+When when_of(FlushInterval interval, bool whole) {
+  switch (interval.kind) {
+    case FlushInterval::Kind::automatic: return whole ? When::now : When::soon;
+    case FlushInterval::Kind::every: return interval.saves == 1 ? When::now : When::counted;
+    case FlushInterval::Kind::none: return When::told;
+  }
+  return When::now;
+}
+
+}  // namespace
+
+std::shared_ptr<Draft> Mount::State::new_draft(Inode& inode, Node base, ProcessPtr owner, std::shared_ptr<Fd> file,
+                                               std::uint64_t epoch) {
+  auto draft = std::make_shared<Draft>();
+  draft->ino = inode.ino;
+  draft->owner = std::move(owner);
+  draft->file = std::move(file);
+  draft->base = std::move(base);
+  draft->epoch = epoch;
+  draft->idle_since = Clock::now();
+  inode.draft = draft;
+  inodes.pin(inode.ino);
+  drafts[{inode.parent, inode.name}].push_back(draft);
+  return draft;
+}
+
+void Mount::State::drop_draft(const std::shared_ptr<Draft>& draft) {
+  Inode* inode = inodes.find(draft->ino);
+  if (!inode || inode->draft != draft) return;
+  for (auto it = drafts.begin(); it != drafts.end();) {
+    auto& list = it->second;
+    list.erase(std::remove(list.begin(), list.end(), draft), list.end());
+    it = list.empty() ? drafts.erase(it) : std::next(it);
+  }
+  inode->draft.reset();
+  if (inode->kind == Inode::Kind::draft) {
+    struct stat st;
+    if (::fstat(draft->file->get(), &st) == 0) scratch.release(static_cast<std::uint64_t>(st.st_size));
+    inode->node = draft->base;
+  }
+  inodes.unpin(draft->ino);
+}
+
+std::shared_ptr<Draft> Mount::State::begin_draft(std::unique_lock<std::mutex>& lock, Ino version, bool truncate,
+                                                 const Caller& caller) {
+  const Inode& shown = inodes.at(version);
+  const Name name{shown.parent, shown.name};
+  const ProcessPtr who = processes.of(caller.thread);
+  if (!truncate) {
+    auto& candidates = drafts[name];
+    std::shared_ptr<Draft> joined;
+    for (const auto& d : candidates)
+      if (d->owner == who && d->opens > 0) joined = d;
+    if (!joined)
+      for (const auto& d : candidates)
+        if (d->opens == 0 && (d->progress == Progress::emptied || d->progress == Progress::refused)) joined = d;
+    if (candidates.empty()) drafts.erase(name);
+    if (joined) {
+      joined->owner = who;
+      return joined;
+    }
+  }
+  Node base = shown.node;
+  const std::uint64_t number = shown.shown_ino;
+  const auto view = inodes.view_of(shown);
+  const std::string place = to_string(inodes.path_of(shown));
+  lock.unlock();
+  const std::uint64_t epoch = view->session->epoch();
+  auto file = std::make_shared<Fd>(scratch.private_file());
+  if (!truncate) {
+    std::vector<char> buffer(1 << 17);
+    for (std::uint64_t at = 0;;) {
+      const std::size_t n = base.content.read(at, Buffer(buffer.data(), buffer.size()));
+      if (n == 0) break;
+      scratch.write(file->get(), at, Bytes(buffer.data(), n), place);
+      at += n;
+    }
+  }
+  lock.lock();
+  Inode& inode = inodes.add(Inode::Kind::draft, name.first, name.second);
+  inode.shown_ino = number;
+  const auto draft = new_draft(inode, std::move(base), who, std::move(file), epoch);
+  // Not yet written: shows the time of what it was copied from, so that an editor sees no change.
+  if (!truncate) draft->mtime = draft->base.mtime;
+  return draft;
+}
+
+void Mount::State::reserve(const Draft& draft, const Caller& caller) {
+  const Inode& inode = inodes.at(draft.ino);
+  Reservation& want = wanted[caller.thread];
+  if (want.draft != 0) inodes.unpin(want.draft);
+  want = {draft.ino, inode.parent, inode.name, Clock::now() + kReserved};
+  inodes.pin(draft.ino);
+}
+
+bool Mount::State::is_reserved(const Draft& draft, const Caller& caller) {
+  const auto want = wanted.find(caller.thread);
+  return want != wanted.end() && want->second.draft == draft.ino;
+}
+
+void Mount::State::claim(const Draft& draft, const Caller& caller) {
+  if (!is_reserved(draft, caller)) return;
+  wanted.erase(caller.thread);
+  inodes.unpin(draft.ino);
+}
+
+void Mount::State::expire_drafts(Clock::time_point now) {
+  for (auto it = wanted.begin(); it != wanted.end();) {
+    if (now < it->second.until) {
+      ++it;
+      continue;
+    }
+    const Ino draft = it->second.draft;
+    it = wanted.erase(it);
+    inodes.unpin(draft);
+  }
+  std::vector<std::shared_ptr<Draft>> idle;
+  for (const auto& [name, list] : drafts)
+    for (const auto& d : list) {
+      const Inode* inode = inodes.find(d->ino);
+      const bool wanted_still = std::any_of(wanted.begin(), wanted.end(), [&](const auto& w) { return w.second.draft == d->ino; });
+      if (d->opens == 0 && !wanted_still && now >= d->idle_since + kLinger && inode && inode->kind == Inode::Kind::draft)
+        idle.push_back(d);
+    }
+  for (const auto& d : idle) drop_draft(d);
+}
+
+void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
+  if (draft.base.saving != Node::Saving::value) return;
+  const std::uint64_t size = size_of(draft.file->get());
+  if (std::max(size, at + bytes.size()) > kCheckedAtWrite) return;
+  std::string text(std::max<std::uint64_t>(size, at + bytes.size()), '\0');
+  if (size > 0 && ::pread(draft.file->get(), text.data(), size, 0) != static_cast<ssize_t>(size)) throw_errno("read a draft");
+  text.replace(at, bytes.size(), bytes);
+  Spot spot;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    spot = spot_of(inodes.at(draft.ino));
+  }
+  Op op;
+  op.path = spot.path;
+  op.content = Recipe::literal(text);
+  try {
+    spot.view->session->working()->apply(op);
+  } catch (const Error& e) {
+    if (e.code() == Errc::incomplete) return;  // a list in pieces; close tells
+    spot.view->session->reject(spot.path, op.content, e.what());
+    throw;
+  }
+}
+
+void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who) {
+  Session& session = *view->session;
+  const FlushInterval interval = session.flush_interval();
+  const When when = when_of(interval, whole);
+  if (when == When::now) {
+    session.save({std::move(op)}, epoch);
+    const std::lock_guard<std::mutex> guard(mutex);
+    look_at_checkpoint();
+    view->unsettled = session.pending_edits() > 0 && view->unsettled;
+    return;
+  }
+  session.apply({std::move(op)}, epoch);
+  bool commit = false;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (when == When::counted && ++view->saves >= interval.saves) {
+      view->saves = 0;
+      commit = true;
+    }
+  }
+  if (commit) session.commit();
+  if (when == When::soon) settle_soon(view, who);
+}
+
+Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
+  const std::lock_guard<std::mutex> saving(draft->saving);
+  Spot spot;
+  Name name;
+  std::uint64_t seen = 0;
+  Op op;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (draft->progress != Progress::written) return {};
+    const Inode& inode = inodes.at(draft->ino);
+    spot = spot_of(inode);
+    name = {inode.parent, inode.name};
+    seen = draft->writes;
+    struct stat st;
+    if (::fstat(draft->file->get(), &st) != 0) throw_errno("stat a draft");
+    op.mtime = whole_seconds(draft->mtime.value_or(st.st_mtim));
+  }
+  Session& session = *spot.view->session;
+  op.path = spot.path;
+  op.content = scratch.freeze(draft->file->get(), to_string(spot.path));
+  try {
+    const auto now = session.working()->find(spot.path);
+    const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
+    if (!same) store(spot.view, std::move(op), draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
+  } catch (...) {
+    const std::string sentence = current_failure().text;
+    session.note_error(spot.path, sentence);
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (draft->writes == seen) draft->progress = Progress::refused;
+    draft->error = sentence;
+    throw;
+  }
+  session.note_error(spot.path, "");
+  if (!draft->rejected_as.empty()) session.forget_rejected(std::exchange(draft->rejected_as, ""));
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (draft->writes == seen) draft->progress = Progress::saved;
+    draft->is_new = false;
+    draft->epoch = session.epoch();
+    hidden.erase(name);
+    Inode& inode = inodes.at(draft->ino);
+    if (inode.kind == Inode::Kind::scratch && inode.linked) {
+      // The name is the checkpoint's now; the writer keeps its file without one.
+      ::unlink(inodes.real_of(inode).c_str());
+      inodes.at(name.first).scratch_names.erase(name.second);
+      inode.linked = false;
+      inodes.unbind(name.first, name.second);
+      inode.kind = Inode::Kind::draft;
+    }
+  }
+  Invalidations stale = changed(spot.view);
+  stale.push_back({name.first, name.second});
+  return stale;
+}
+
+Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (--draft->opens > 0) return {};
+    draft->idle_since = Clock::now();
+  }
+  Invalidations stale;
+  try {
+    stale = save_draft(draft);  // what no flush saw
+  } catch (...) {
+    current_failure();  // told below, by keeping the bytes
+  }
+  Spot spot;
+  bool refused = false;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    spot = spot_of(inodes.at(draft->ino));
+    refused = draft->progress == Progress::refused && draft->rejected_as.empty();
+  }
+  if (refused) {
+    const std::string place = to_string(spot.path);
+    draft->rejected_as = spot.view->session->reject(spot.path, scratch.freeze(draft->file->get(), place), draft->error);
+  }
+  const std::lock_guard<std::mutex> guard(mutex);
+  const Inode& inode = inodes.at(draft->ino);
+  if (inode.kind == Inode::Kind::scratch) {
+    // A new name: empty, it stays what it is; refused, its bytes are kept elsewhere and the name goes.
+    if (draft->progress != Progress::refused) return stale;
+    const Name name{inode.parent, inode.name};
+    ::unlink(inodes.real_of(inode).c_str());
+    inodes.at(name.first).scratch_names.erase(name.second);
+    Inode& gone = inodes.at(draft->ino);
+    gone.linked = false;
+    inodes.unbind(name.first, name.second);
+    drop_draft(draft);
+    stale.push_back({name.first, name.second});
+    return stale;
+  }
+  const bool lingers = draft->progress == Progress::emptied || draft->progress == Progress::refused;
+  if (!lingers || draft->is_new) drop_draft(draft);
+  return stale;
+}
+
+}  // namespace ckptree

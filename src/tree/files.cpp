@@ -1,0 +1,214 @@
+// Open files: who reads what, and what each call on a draft leads to.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ckptree/error.hpp"
+#include "tree/control.hpp"
+#include "tree/mount_state.hpp"
+
+namespace ckptree {
+namespace {
+
+using Progress = Draft::Progress;
+
+}  // namespace
+
+std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
+  std::unique_lock<std::mutex> lock(s_->mutex);
+  Inode& inode = s_->inodes.at(ino);
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  auto handle = std::make_shared<Handle>();
+  handle->ino = ino;
+  handle->synchronous = flags & (O_SYNC | O_DSYNC);
+  Opened opened;
+
+  switch (inode.kind) {
+    case Inode::Kind::control: {
+      const State::Spot spot = s_->spot_of(inode);
+      const TreePath below(spot.path.begin() + 1, spot.path.end());
+      lock.unlock();
+      if (writes && !control::takes_writes(below))
+        throw Error(Errc::immutable, to_string(spot.path) + ": cannot be written");
+      auto node = control::find(*spot.view->session, below);
+      lock.lock();
+      Inode& again = s_->inodes.at(ino);
+      if (node) again.node = std::move(*node);
+      handle->is_control = true;
+      opened.direct_io = true;
+      break;
+    }
+    case Inode::Kind::scratch: {
+      const std::string real = s_->inodes.real_of(inode);
+      handle->file = std::make_shared<Fd>(::open(real.c_str(), (flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC | O_NOFOLLOW));
+      if (!*handle->file) throw_errno(inode.name);
+      if (writes && (flags & O_TRUNC)) s_->scratch.resize(handle->file->get(), 0, inode.name);
+      if (inode.draft && writes) {
+        handle->draft = inode.draft;
+        ++inode.draft->opens;
+        inode.draft->owner = s_->processes.of(caller.thread);
+        if (flags & O_TRUNC) inode.draft->progress = Progress::emptied;
+      }
+      break;
+    }
+    case Inode::Kind::draft: {
+      const auto draft = inode.draft;
+      if (!draft) return std::nullopt;  // saved and closed; the name leads to what it became
+      if (!s_->is_reserved(*draft, caller) && caller.thread != 0 && s_->processes.of(caller.thread) != draft->owner)
+        return std::nullopt;
+      s_->claim(*draft, caller);
+      handle->file = draft->file;
+      handle->draft = draft;
+      ++draft->opens;
+      if (writes && (flags & O_TRUNC)) {
+        s_->scratch.resize(draft->file->get(), 0, inode.name);
+        draft->progress = Progress::emptied;
+        draft->mtime.reset();
+        ++draft->writes;
+      }
+      break;
+    }
+    case Inode::Kind::model: {
+      if (inode.node.kind != Node::Kind::file) throw Error(Errc::is_directory, inode.name + ": is a directory");
+      if (writes) {
+        const std::string place = to_string(s_->inodes.path_of(inode));
+        s_->refuse_if_read_only(place);
+        if (inode.node.saving == Node::Saving::none)
+          throw Error(Errc::immutable, place + ": is derived from the checkpoint, or not editable without -o edit=all");
+        s_->reserve(*s_->begin_draft(lock, ino, flags & O_TRUNC, caller), caller);
+        return std::nullopt;
+      }
+      opened.keep_cache = true;
+      break;
+    }
+  }
+  opened.handle = s_->keep_handle(handle);
+  return opened;
+}
+
+Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, const Caller& caller) {
+  const auto handle = s_->handle_at(number);
+  if (handle->is_control) {
+    State::Spot spot;
+    {
+      const std::lock_guard<std::mutex> guard(s_->mutex);
+      spot = s_->spot_of(s_->inodes.at(handle->ino));
+    }
+    const TreePath below(spot.path.begin() + 1, spot.path.end());
+    if (below == TreePath{"report"}) {
+      s_->take_report_descriptor(bytes, caller);
+      return {};
+    }
+    control::write(*spot.view->session, below, bytes);
+    return s_->changed(spot.view);
+  }
+  const auto draft = handle->draft;
+  if (!handle->file) throw Error(Errc::immutable, "not open for writing");
+  if (!draft) {
+    s_->scratch.write(handle->file->get(), at, bytes, "scratch");
+    return {};
+  }
+  s_->check_value(*draft, at, bytes);
+  s_->scratch.write(draft->file->get(), at, bytes, "draft");
+  const std::lock_guard<std::mutex> guard(s_->mutex);
+  draft->progress = Progress::written;
+  draft->mtime.reset();
+  ++draft->writes;
+  return {};
+}
+
+Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
+  const auto handle = s_->handle_at(number);
+  const auto draft = handle->draft;
+  if (!draft) return {};
+  ProcessPtr owner;
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    owner = draft->owner;
+    if (draft->progress != Progress::written) return {};
+  }
+  if (caller.thread != 0 && s_->processes.of(caller.thread) != owner && !owner->exited()) return {};
+  return s_->save_draft(draft);
+}
+
+Invalidations Mount::sync(std::uint64_t number, const Caller&) {
+  const auto handle = s_->handle_at(number);
+  const auto draft = handle->draft;
+  if (!draft) return {};
+  bool is_scratch = false;
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    is_scratch = s_->inodes.at(draft->ino).kind == Inode::Kind::scratch;
+  }
+  try {
+    return s_->save_draft(draft);
+  } catch (const Error&) {
+    if (!handle->synchronous && !is_scratch) throw;
+    // The kernel syncs after every write of such a handle, halves too; close tells.
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    if (draft->progress == Progress::refused) draft->progress = Progress::written;
+    return {};
+  }
+}
+
+Invalidations Mount::release(std::uint64_t number) {
+  std::shared_ptr<Handle> handle;
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    const auto found = s_->handles.find(number);
+    if (found == s_->handles.end()) return {};
+    handle = found->second;
+    s_->handles.erase(found);
+  }
+  Invalidations stale;
+  if (handle->draft) stale = s_->close_draft(handle->draft);
+  const std::lock_guard<std::mutex> guard(s_->mutex);
+  s_->inodes.unpin(handle->ino);
+  return stale;
+}
+
+std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
+  const auto handle = s_->handle_at(number);
+  if (handle->file) {
+    const ssize_t n = ::pread(handle->file->get(), into.data(), into.size(), static_cast<off_t>(at));
+    if (n < 0) throw_errno("read a draft");
+    return static_cast<std::size_t>(n);
+  }
+  Recipe content;
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    content = s_->inodes.at(handle->ino).node.content;
+  }
+  return content.read(at, into);
+}
+
+std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at, std::size_t size) {
+  const auto handle = s_->handle_at(number);
+  if (handle->file || handle->is_control) return std::nullopt;
+  const std::lock_guard<std::mutex> guard(s_->mutex);
+  for (const Recipe::Piece& piece : s_->inodes.at(handle->ino).node.content.pieces) {
+    if (at >= piece.size) {
+      at -= piece.size;
+      continue;
+    }
+    const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&piece.from);
+    if (!extent || extent->first->descriptor() < 0 || piece.size - at < size) return std::nullopt;
+    return Place{extent->first->descriptor(), extent->second + at, size, extent->first};
+  }
+  return std::nullopt;
+}
+
+void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint64_t size) {
+  const auto handle = s_->handle_at(number);
+  if (!handle->file) throw Error(Errc::unsupported, "fallocate: not a file being written");
+  if (::fallocate(handle->file->get(), mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0) throw_errno("fallocate");
+  if (!handle->draft) return;
+  const std::lock_guard<std::mutex> guard(s_->mutex);
+  handle->draft->progress = Progress::written;
+  ++handle->draft->writes;
+}
+
+}  // namespace ckptree

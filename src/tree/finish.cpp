@@ -1,0 +1,112 @@
+// The end of a mount: everything is committed, or kept where its user finds it, and told.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "ckptree/error.hpp"
+#include "tree/mount_state.hpp"
+
+namespace ckptree {
+
+void Mount::State::take_report_descriptor(Bytes number, const Caller& caller) {
+  if (caller.uid != ::geteuid() && caller.uid != 0)
+    throw Error(Errc::no_permission, ".ckptree/report: only the user of the mount is told");
+  const int fd = std::atoi(std::string(number).c_str());
+  const ProcessPtr who = processes.of(caller.thread);
+  const std::string path = "/proc/" + std::to_string(who->group()) + "/fd/" + std::to_string(fd);
+  Fd pipe(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat st;
+  if (!pipe || ::fstat(pipe.get(), &st) != 0 || !S_ISFIFO(st.st_mode))
+    throw Error(Errc::invalid, ".ckptree/report: expected the number of a pipe that the writer has open, got '" +
+                                   std::string(number) + "'");
+  const std::lock_guard<std::mutex> guard(mutex);
+  if (report >= 0) ::close(report);
+  report = pipe.release();
+}
+
+int Mount::report_descriptor() const { return s_->report; }
+
+namespace {
+
+std::filesystem::path state_folder() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state && *state) return std::filesystem::path(state) / "ckptree";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home && *home ? home : "/var/lib") / ".local/state/ckptree";
+}
+
+void write_file(const std::filesystem::path& path, const Recipe& content) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) throw_errno(path.string());
+  std::vector<char> buffer(1 << 17);
+  for (std::uint64_t at = 0;;) {
+    const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));
+    if (n == 0) break;
+    if (::pwrite(fd.get(), buffer.data(), n, static_cast<off_t>(at)) != static_cast<ssize_t>(n)) throw_errno(path.string());
+    at += n;
+  }
+  if (::fsync(fd.get()) != 0) throw_errno(path.string());
+}
+
+/// Moves what was refused to a folder of the user's. @return where to
+std::filesystem::path move_rejected(const Session& session) {
+  const std::filesystem::path folder =
+      state_folder() / (std::filesystem::path(session.path()).filename().string() + "-" + std::to_string(::time(nullptr)) + "-" +
+                        std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  for (const Kept& kept : session.rejected()) {
+    write_file(folder / kept.name, kept.content);
+    write_file(folder / (kept.name + ".reason"), Recipe::literal(kept.reason + "\n"));
+  }
+  return folder;
+}
+
+}  // namespace
+
+Report Mount::finish() {
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    s_->stopping = true;
+  }
+  s_->wake();
+  if (s_->settler.joinable()) s_->settler.join();
+  s_->settle_hidden([](const Name&, const Hidden&) { return true; });
+  std::vector<std::shared_ptr<Draft>> open;
+  {
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    for (const auto& [name, list] : s_->drafts)
+      for (const auto& d : list)
+        if (d->progress == Draft::Progress::written) open.push_back(d);
+  }
+  for (const auto& draft : open) {  // a lazy unmount: their writers will not come back
+    draft->opens = 1;
+    s_->close_draft(draft);
+  }
+  Report report;
+  for (const auto& view : s_->views) {
+    Session& session = *view->session;
+    try {
+      session.commit();
+    } catch (...) {
+      report.lines.push_back("not committed: " + current_failure().text);
+    }
+    session.reject_waiting("nothing came that they could be stored with");
+    const std::vector<Kept> rejected = session.rejected();
+    if (rejected.empty()) continue;
+    report.all_committed = false;
+    for (const Kept& kept : rejected) report.lines.push_back("refused: " + to_string(kept.path) + ": " + kept.reason);
+    try {
+      report.lines.push_back("their bytes are in " + move_rejected(session).string());
+    } catch (...) {
+      report.lines.push_back("their bytes could not be kept: " + current_failure().text);
+    }
+  }
+  return report;
+}
+
+}  // namespace ckptree

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "ckptree/error.hpp"
+#include "ckptree/mount.hpp"
+#include "tree/inode_table.hpp"
+#include "tree/processes.hpp"
+#include "tree/scratch.hpp"
+
+namespace ckptree {
+
+/// An open file or directory. What it reads is decided by `ino`, for a draft and scratch by `file`.
+struct Handle {
+  Ino ino = 0;
+  std::shared_ptr<Fd> file;      // scratch and drafts
+  std::shared_ptr<Draft> draft;  // what a flush may save
+  std::string text;              // a control file as it was when opened
+  bool is_control = false;
+  bool synchronous = false;      // O_SYNC, O_DSYNC
+  struct Listed {
+    std::string name;
+    std::optional<Node> node;    // of the model or the control directory
+    Ino ino = 0;                 // of scratch
+  };
+  std::vector<Listed> entries;   // of a directory, as it was when opened
+};
+
+/// A name that one process does not see, because it removed it or moved it away and may put another file in its place.
+struct Hidden {
+  ProcessPtr who;
+  bool removes = false;  // if nothing takes its place, the file goes; else it comes back
+  Clock::time_point until{};
+};
+
+/// "The next lookup of this name by this thread is for the draft."
+struct Reservation {
+  Ino draft = 0, parent = 0;
+  std::string name;
+  Clock::time_point until{};
+};
+
+using Name = std::pair<Ino, std::string>;
+
+/// Times are stored in whole seconds; shown before that with more, they would change by being stored.
+inline std::timespec whole_seconds(std::timespec t) { return {t.tv_sec, 0}; }
+
+/// Everything a Mount knows, and the steps its operations are made of.
+struct Mount::State {
+  State(std::shared_ptr<Session> session, MountOptions o);
+  ~State();
+
+  // ---- what is where: mount.cpp ---------------------------------------------------------------------------------
+  struct Spot {  // a place in a checkpoint
+    std::shared_ptr<View> view;
+    TreePath path;
+  };
+  Spot spot_of(const Inode& inode);                             // under mutex
+  Spot spot_of(Ino parent, const std::string& name);            // under mutex
+  Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex
+  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real, const struct stat& st);  // under mutex
+  struct stat stat_of(const Inode& inode);                      // under mutex
+  Entry entry_of(Inode& inode, bool lasting = true);            // under mutex; counts no lookup
+  void hide(const Name& name, ProcessPtr who, bool removes);    // under mutex
+  bool is_hidden(const Name& name, const Caller& caller);       // under mutex
+  std::shared_ptr<Draft> own_replacement(const Name& name, const Caller& caller);  // under mutex
+  bool in_flux(const Name& name);                               // under mutex: a draft or a hidden name: ask us every time
+  std::shared_ptr<Handle> handle_at(std::uint64_t handle);
+  std::uint64_t keep_handle(std::shared_ptr<Handle> handle);    // under mutex
+  void refuse_if_read_only(const std::string& name) const;
+  void look_at_checkpoint();
+
+  // ---- drafts: drafts.cpp -----------------------------------------------------------------------------------------
+  std::shared_ptr<Draft> new_draft(Inode& inode, Node base, ProcessPtr owner, std::shared_ptr<Fd> file, std::uint64_t epoch);
+  std::shared_ptr<Draft> begin_draft(std::unique_lock<std::mutex>& lock, Ino version, bool truncate, const Caller& caller);
+  /// The caller's next lookup of the name is for the draft. Answers the request with "look it up again".
+  void reserve(const Draft& draft, const Caller& caller);       // under mutex
+  void claim(const Draft& draft, const Caller& caller);         // under mutex: the lookup came
+  bool is_reserved(const Draft& draft, const Caller& caller);   // under mutex
+  void expire_drafts(Clock::time_point now);                    // under mutex
+  void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
+  Invalidations save_draft(const std::shared_ptr<Draft>& draft);
+  void drop_draft(const std::shared_ptr<Draft>& draft);         // under mutex
+  Invalidations close_draft(const std::shared_ptr<Draft>& draft);
+  /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
+  void store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who);
+
+  // ---- names: names.cpp ------------------------------------------------------------------------------------------
+  struct Found;
+  Found look(std::unique_lock<std::mutex>& lock, Ino parent, const std::string& name, const Caller& caller);
+  std::string real_for(const Found& f);
+  void refuse_new_name(const Found& f) const;
+  Inode& place_scratch(Ino parent, const std::string& name, const std::string& real);
+  void forget_scratch_name(Ino parent, const std::string& name);
+  void settle_scratch_name(Inode& inode, const Found& to, const std::string& real);
+  void settle_replaced(const Name& name);                       // takes the mutex
+  void adopt_owner(const std::string& real, const Caller& caller);
+  void copy_out(const Node& node, const std::string& real);
+  void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
+                     const Caller& caller);
+  Invalidations remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
+  Invalidations rename_scratch(const Found& from, const Found& to, unsigned flags);
+  Invalidations rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
+                                    const Caller& caller);
+  Invalidations rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
+                              const Caller& caller);
+  Invalidations rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, const Caller& caller);
+
+  // ---- after an edit, and without a request: settle.cpp -------------------------------------------------------------
+  Invalidations changed(const std::shared_ptr<View>& view);     // what the kernel may show and is no longer so
+  void take_report_descriptor(Bytes number, const Caller& caller);
+  void settle_soon(const std::shared_ptr<View>& view, const ProcessPtr& who);
+  Invalidations settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which);
+  void run_settler();
+  void wake();
+
+  const MountOptions options;
+  std::shared_ptr<Session> top;
+  Processes processes;
+  Scratch scratch;
+
+  // Guards everything below. Held for memory work and for system calls on scratch files that do not wait; never while a
+  // model is asked or a checkpoint committed. Order: Draft::saving, mutex, then the locks of Session and Processes.
+  std::mutex mutex;
+  InodeTable inodes;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Handle>> handles;
+  std::uint64_t next_handle = 1;
+  std::unordered_map<pid_t, Reservation> wanted;
+  std::map<Name, Hidden> hidden;
+  std::map<Name, std::vector<std::shared_ptr<Draft>>> drafts;
+  std::vector<std::shared_ptr<View>> views;
+  struct stat checkpoint {};  // its mode and owner are those of the files shown
+  int report = -1;
+  bool stopping = false;
+
+  // Guards notify, and is held while it is called: whoever takes it away knows that no call is under way.
+  std::mutex notifying;
+  std::function<void(Invalidations)> notify;
+
+  Fd wake_up;
+  std::thread settler;
+};
+
+/// What stands under a name, as its caller sees it.
+struct Mount::State::Found {
+  Ino parent = 0;
+  std::string name;
+  Spot spot;
+  bool in_scratch_dir = false;
+  Inode* scratch = nullptr;  // valid while the mutex is held
+  std::string real;          // of scratch, or where it would be in a scratch directory
+  std::optional<Node> node;  // of the model
+  bool hidden = false;       // from the caller
+  bool in_control = false;
+
+  bool nothing() const { return !scratch && !node && !(in_scratch_dir && exists_really()); }
+  bool exists_really() const;
+};
+
+}  // namespace ckptree

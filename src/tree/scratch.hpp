@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "ckptree/fd.hpp"
+#include "ckptree/recipe.hpp"
+
+namespace ckptree {
+
+/// A private directory of the real filesystem, beside the checkpoint: swap files, temporaries, whole `.git`s, and the
+/// drafts of documents live in it while the mount is up. Links, modes and locks come for free; the bytes are counted.
+class Scratch {
+ public:
+  /// @param checkpoint  the directory is made beside it when first needed; where that cannot be, in TMPDIR
+  /// @param limit       bytes it may hold
+  Scratch(std::string checkpoint, std::uint64_t limit);
+  ~Scratch();  // removes everything
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  /// A path in it that nothing has yet.
+  std::string fresh_path();
+  /// A file without a name, open for reading and writing.
+  Fd private_file();
+  /// The bytes of a draft as they are now, safe from what its writer does next: small ones as text, large ones as a copy.
+  Recipe freeze(int descriptor, const std::string& name);
+  /// The same for any recipe; the copy no longer holds on to the files it came from.
+  Recipe keep(const Recipe& content, const std::string& name);
+
+  /// Writes at `at`, counting what the file grows by. @throws Error Errc::no_space past the limit
+  void write(int descriptor, std::uint64_t at, Bytes bytes, const std::string& name);
+  /// @throws as write
+  void resize(int descriptor, std::uint64_t size, const std::string& name);
+  /// Tells that a file of `size` bytes is gone.
+  void release(std::uint64_t size);
+  /// Bytes that go when this name goes: 0 while the file has others, and for all that is no file.
+  static std::uint64_t freed_by_removing(const std::string& real);
+  std::uint64_t used() const noexcept { return used_; }
+
+ private:
+  const std::string& directory();
+  void charge(std::uint64_t before, std::uint64_t after, const std::string& name);
+
+  const std::string checkpoint_;
+  const std::uint64_t limit_;
+  std::mutex mutex_;  // guards the making of the directory; nothing is taken while it is held
+  std::string directory_;
+  Fd lock_;  // on the directory, as long as it is ours: others sweep what nobody holds
+  std::atomic<std::uint64_t> next_{1};
+  std::atomic<std::uint64_t> used_{0};
+};
+
+}  // namespace ckptree

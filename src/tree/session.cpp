@@ -1,0 +1,400 @@
+#include "ckptree/session.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <system_error>
+
+#include "ckptree/error.hpp"
+#include "ckptree/log.hpp"
+#include "tree/status.hpp"
+
+namespace ckptree {
+namespace {
+
+// How often a commit is tried again when others keep changing the checkpoint between our look and our lock.
+constexpr int kAttempts = 5;
+// Changes made outside that are remembered; a writer who began before the oldest of them is in conflict.
+constexpr std::size_t kOutsideChanges = 64;
+
+/// What is at a path, as a word that is equal when it is the same. A damaged place has no sameness.
+std::string tag_at(const Model& model, const TreePath& path) {
+  try {
+    const auto node = model.find(path);
+    if (!node) return "absent";
+    return node->kind == Node::Kind::file ? node->content.tag : "directory";
+  } catch (const Error&) {
+    return "damaged";
+  }
+}
+
+std::timespec now() {
+  std::timespec t;
+  ::clock_gettime(CLOCK_REALTIME, &t);
+  return t;
+}
+
+const char* verb_of(Op::Kind kind) {
+  switch (kind) {
+    case Op::Kind::write: return "write";
+    case Op::Kind::make_dir: return "mkdir";
+    case Op::Kind::remove:
+    case Op::Kind::remove_tree: return "remove";
+    case Op::Kind::rename: return "rename";
+    case Op::Kind::exchange: return "exchange";
+  }
+  return "edit";
+}
+
+bool touches(const Op& op, const TreePath& path) { return op.path == path || (!op.to.empty() && op.to == path); }
+
+std::string kept_name(std::uint64_t number, const TreePath& path) {
+  std::string flat = to_string(path);
+  for (std::size_t at = 0; (at = flat.find('/', at)) != std::string::npos; at += 3) flat.replace(at, 1, "%2F");
+  char prefix[32];
+  std::snprintf(prefix, sizeof prefix, "%04llu-", static_cast<unsigned long long>(number));
+  // The names of a kept file and of its ".reason" fit into 255 bytes.
+  constexpr std::size_t kRoom = 200;
+  if (flat.size() > kRoom) flat = "..." + flat.substr(flat.size() - kRoom);
+  return prefix + flat;
+}
+
+}  // namespace
+
+FlushInterval FlushInterval::parse(const std::string& text) {
+  if (text == "auto") return {};
+  if (text == "none") return {Kind::none, 0};
+  const bool digits = !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || std::stoull(text) == 0)
+    throw Error(Errc::invalid, "flush_interval: expected auto, none or a number of saves from 1 on, got '" + text + "'");
+  return {Kind::every, std::stoull(text)};
+}
+
+std::string FlushInterval::text() const {
+  switch (kind) {
+    case Kind::automatic: return "auto";
+    case Kind::every: return std::to_string(saves);
+    case Kind::none: return "none";
+  }
+  return "auto";
+}
+
+Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval)
+    : checkpoint_(std::move(checkpoint)), interval_(interval) {
+  auto first = std::make_shared<Snapshot>(checkpoint_->open());
+  committed_ = first;
+  working_ = first->model;
+}
+
+Ptr<Snapshot> Session::committed() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return committed_;
+}
+
+Ptr<Model> Session::working() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return working_;
+}
+
+std::uint64_t Session::epoch() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return epoch_;
+}
+
+void Session::refuse_if_stale(const Op& op, std::uint64_t epoch) const {
+  if (epoch == epoch_) return;
+  const bool forgotten = outside_.empty() || outside_.front().epoch > epoch + 1;
+  for (const TreePath* path : {&op.path, &op.to}) {
+    if (path == &op.to && op.to.empty()) continue;
+    const bool changed = forgotten || std::any_of(outside_.begin(), outside_.end(), [&](const Outside& o) {
+      return o.epoch > epoch && tag_at(*o.before, *path) != tag_at(*o.after, *path);
+    });
+    if (changed)
+      throw Error(Errc::stale, to_string(*path) + ": was changed by another program since this edit began; read it again " +
+                                   "and repeat the edit");
+  }
+}
+
+void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch) {
+  const std::lock_guard<std::mutex> guard(state_);
+  Ptr<Model> next = working_;
+  for (const Op& op : ops) {
+    refuse_if_stale(op, epoch);
+    next = next->apply(op);
+  }
+  working_ = next;
+  for (const Op& op : ops) log_.push_back({op, epoch_});
+}
+
+void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
+  if (fresh.generation != committed_->generation) ++commits_;
+  committed_ = std::make_shared<Snapshot>(std::move(fresh));
+  working_ = committed_->model;
+  log_.clear();
+  for (Logged& edit : rest) {
+    try {
+      working_ = working_->apply(edit.op);
+      log_.push_back(std::move(edit));
+    } catch (const Error& e) {
+      if (edit.op.kind != Op::Kind::write) {
+        last_error_ = e.what();
+        continue;
+      }
+      const std::string name = kept_name(++kept_, edit.op.path);
+      rejected_[name] = {name, edit.op.path, edit.op.content, e.what(), now()};
+      last_error_ = e.what();
+    }
+  }
+}
+
+void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
+  for (int attempt = 1;; ++attempt) {
+    Ptr<Snapshot> base;
+    Ptr<Model> edited;
+    std::size_t taken = 0;
+    {
+      const std::lock_guard<std::mutex> guard(state_);
+      base = committed_;
+      edited = working_;
+      taken = log_.size();
+      for (const Op& op : extra) {
+        refuse_if_stale(op, epoch);
+        edited = edited->apply(op);
+      }
+      committing_ = true;
+    }
+    try {
+      Snapshot fresh = checkpoint_->commit(*base, *edited, Stamp{now()});
+      const std::vector<TreePath> waiting = edited->waiting();
+      const auto waits = [&](const Op& op) {
+        return std::any_of(waiting.begin(), waiting.end(), [&](const TreePath& path) { return touches(op, path); });
+      };
+      const std::lock_guard<std::mutex> guard(state_);
+      std::vector<Logged> rest;
+      for (std::size_t i = 0; i < log_.size(); ++i)
+        if (i >= taken || waits(log_[i].op)) rest.push_back(log_[i]);
+      for (const Op& op : extra)
+        if (waits(op)) rest.push_back({op, epoch_});
+      committing_ = false;
+      publish(std::move(fresh), std::move(rest));
+      return;
+    } catch (const Error& e) {
+      const bool again = e.code() == Errc::stale && attempt < kAttempts;
+      {
+        const std::lock_guard<std::mutex> guard(state_);
+        committing_ = false;
+      }
+      if (!again) throw;
+    } catch (...) {
+      const std::lock_guard<std::mutex> guard(state_);
+      committing_ = false;
+      throw;
+    }
+    refresh_locked();
+  }
+}
+
+void Session::save(const std::vector<Op>& ops, std::uint64_t epoch) {
+  const std::lock_guard<std::mutex> guard(commit_);
+  commit_locked(ops, epoch);
+}
+
+void Session::commit() {
+  const std::lock_guard<std::mutex> guard(commit_);
+  if (pending_edits() == 0) return;
+  try {
+    commit_locked({}, epoch());
+  } catch (...) {
+    const std::string reason = current_failure().text;
+    std::vector<Logged> lost;
+    {
+      const std::lock_guard<std::mutex> state(state_);
+      lost.swap(log_);
+      working_ = committed_->model;
+    }
+    reject_all(lost, reason);
+    throw;
+  }
+}
+
+void Session::reject_all(const std::vector<Logged>& edits, const std::string& reason) {
+  for (const Logged& edit : edits) {
+    note_error(edit.op.path, reason);
+    if (edit.op.kind == Op::Kind::write) {
+      reject(edit.op.path, edit.op.content, reason);
+    } else {
+      const std::string line = std::string(verb_of(edit.op.kind)) + " " + to_string(edit.op.path) +
+                               (edit.op.to.empty() ? "" : " -> " + to_string(edit.op.to)) + "\n";
+      reject(edit.op.path, Recipe::literal(line), reason);
+    }
+  }
+}
+
+void Session::discard() {
+  const std::lock_guard<std::mutex> commit(commit_);
+  const std::lock_guard<std::mutex> guard(state_);
+  log_.clear();
+  working_ = committed_->model;
+}
+
+bool Session::refresh() {
+  // A commit under way looks for itself.
+  const std::unique_lock<std::mutex> guard(commit_, std::try_to_lock);
+  return guard.owns_lock() && refresh_locked();
+}
+
+bool Session::refresh_locked() {
+  const Ptr<Snapshot> base = committed();
+  if (checkpoint_->look() == base->seen) return false;
+  Snapshot fresh = checkpoint_->open();
+  fresh.generation = base->generation + 1;
+  const auto shared = std::make_shared<Snapshot>(std::move(fresh));
+  std::vector<Logged> conflicts;
+  {
+    const std::lock_guard<std::mutex> guard(state_);
+    ++epoch_;
+    outside_.push_back({epoch_, base->model, shared->model});
+    if (outside_.size() > kOutsideChanges) outside_.pop_front();
+    committed_ = shared;
+    working_ = shared->model;
+    std::vector<Logged> rest;
+    rest.swap(log_);
+    for (Logged& edit : rest) {
+      try {
+        refuse_if_stale(edit.op, edit.epoch);
+        working_ = working_->apply(edit.op);
+        log_.push_back({edit.op, epoch_});
+      } catch (const Error& e) {
+        last_error_ = e.what();
+        conflicts.push_back(std::move(edit));
+      }
+    }
+  }
+  if (!conflicts.empty()) reject_all(conflicts, last_error());
+  return true;
+}
+
+std::uint64_t Session::pending_edits() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return log_.size();
+}
+
+std::vector<std::string> Session::pending_lines() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  std::vector<std::string> lines;
+  for (const Logged& edit : log_) {
+    std::string line = std::string(verb_of(edit.op.kind)) + "\t" + to_string(edit.op.path);
+    if (!edit.op.to.empty()) line += "\t" + to_string(edit.op.to);
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+FlushInterval Session::flush_interval() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return interval_;
+}
+
+void Session::set_flush_interval(FlushInterval interval) {
+  const std::lock_guard<std::mutex> guard(state_);
+  interval_ = interval;
+}
+
+std::string Session::reject(const TreePath& path, Recipe content, const std::string& reason) {
+  log(to_string(path) + ": kept in rejected/: " + reason);
+  const std::lock_guard<std::mutex> guard(state_);
+  const std::string name = kept_name(++kept_, path);
+  rejected_[name] = {name, path, std::move(content), reason, now()};
+  return name;
+}
+
+void Session::forget_rejected(const std::string& name) {
+  const std::lock_guard<std::mutex> guard(state_);
+  rejected_.erase(name);
+}
+
+void Session::reject_waiting(const std::string& reason) {
+  std::vector<Logged> waiting;
+  {
+    const std::lock_guard<std::mutex> guard(state_);
+    if (working_->waiting().empty()) return;
+    waiting.swap(log_);
+    working_ = committed_->model;
+  }
+  reject_all(waiting, reason);
+}
+
+namespace {
+
+std::vector<Kept> values_of(const std::map<std::string, Kept>& kept) {
+  std::vector<Kept> all;
+  for (const auto& entry : kept) all.push_back(entry.second);
+  return all;
+}
+
+}  // namespace
+
+std::vector<Kept> Session::rejected() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return values_of(rejected_);
+}
+
+void Session::keep_removed(const TreePath& path, Recipe content) {
+  const std::lock_guard<std::mutex> guard(state_);
+  const std::string name = kept_name(++kept_, path);
+  removed_[name] = {name, path, std::move(content), "", now()};
+}
+
+std::vector<Kept> Session::removed() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return values_of(removed_);
+}
+
+void Session::note_error(const TreePath& path, const std::string& sentence) {
+  // Paths that failed are few; a script that fails at ever new ones must not fill the memory.
+  constexpr std::size_t kErrors = 4096;
+  const std::lock_guard<std::mutex> guard(state_);
+  if (sentence.empty()) {
+    errors_.erase(path);
+    return;
+  }
+  if (errors_.size() >= kErrors) errors_.clear();
+  errors_[path] = sentence;
+  last_error_ = sentence;
+}
+
+std::string Session::last_error() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return last_error_;
+}
+
+std::string Session::error_of(const TreePath& path) const {
+  const std::lock_guard<std::mutex> guard(state_);
+  const auto found = errors_.find(path);
+  return found == errors_.end() ? std::string() : found->second;
+}
+
+std::string Session::status_json() const {
+  Status status;
+  status.kind = checkpoint_->kind();
+  status.source = checkpoint_->path();
+  status.strategy = checkpoint_->strategy();
+  Ptr<Model> model;
+  {
+    const std::lock_guard<std::mutex> guard(state_);
+    model = working_;
+    status.generation = committed_->generation;
+    status.commits = commits_;
+    status.pending = log_.size();
+    status.rejected = rejected_.size();
+    status.flush_interval = interval_.text();
+    status.progress = committing_ ? "committing" : "idle";
+  }
+  status.layout = checkpoint_->layout(*model);
+  status.warnings = model->warnings();
+  status.waiting = model->waiting().size();
+  return to_json(status);
+}
+
+}  // namespace ckptree

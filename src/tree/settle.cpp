@@ -1,0 +1,216 @@
+// What happens without a request: edits settle into commits, hidden names are removed or come back, changes made outside
+// are noticed.
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "ckptree/error.hpp"
+#include "ckptree/log.hpp"
+#include "tree/mount_state.hpp"
+
+namespace ckptree {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Small edits are committed together: after this much quiet, ...
+constexpr auto kQuiet = milliseconds(200);
+// ... at most this long after the first, ...
+constexpr auto kAtMost = milliseconds(1000);
+// ... or when the processes that made them have exited; a shell loop starts its next one within this time.
+constexpr auto kNextOfLoop = milliseconds(20);
+// A change made outside is to be seen within a second, the kernel's timeouts included.
+constexpr auto kLook = milliseconds(250);
+
+bool is_remembered_by_kernel(const Inode& inode, double timeout_s, Clock::time_point now) {
+  const std::chrono::duration<double> age = now - inode.seen;
+  return inode.lookups > 0 && age.count() < timeout_s + 0.1;
+}
+
+}  // namespace
+
+Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
+  const Ptr<Model> model = view->session->working();
+  struct Known {
+    Ino ino, parent;
+    std::string name;
+    TreePath path;
+    Node node;
+  };
+  std::vector<Known> known;
+  Invalidations stale;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    look_at_checkpoint();
+    const auto now = Clock::now();
+    const double timeout = std::max(options.entry_timeout_s, options.attribute_timeout_s);
+    for (auto& [ino, inode] : inodes.all()) {
+      if (inode.kind != Inode::Kind::model || inode.view || inodes.view_of(inode) != view) continue;
+      const bool remembered = is_remembered_by_kernel(inode, timeout, now);
+      if (inode.node.kind != Node::Kind::file) {
+        if (remembered) stale.push_back({ino, ""});
+        if (!remembered) continue;
+      }
+      // Besides what the kernel may show: what holds on to files of an old generation.
+      const bool holds = std::any_of(inode.node.content.pieces.begin(), inode.node.content.pieces.end(),
+                                     [](const Recipe::Piece& p) { return !std::holds_alternative<std::string>(p.from); });
+      if (remembered || (holds && (inode.pins > 0 || inode.lookups > 0)))
+        known.push_back({ino, inode.parent, inode.name, inodes.path_of(inode), inode.node});
+    }
+  }
+  for (Known& k : known) {
+    std::optional<Node> now;
+    try {
+      now = model->find(k.path);
+    } catch (const Error&) {
+      now.reset();  // damaged now: the kernel shall ask and be told
+    }
+    const bool same = now && now->kind == k.node.kind && now->content.tag == k.node.content.tag &&
+                      now->mtime.tv_sec == k.node.mtime.tv_sec;
+    if (!same) stale.push_back({k.parent, k.name});
+    if (!now || now->kind != Node::Kind::file || now->content.tag != k.node.content.tag) continue;
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (Inode* inode = inodes.find(k.ino)) inode->node = std::move(*now);
+  }
+  return stale;
+}
+
+void Mount::State::wake() {
+  const std::uint64_t one = 1;
+  if (::write(wake_up.get(), &one, sizeof one) < 0) return;  // full: it is awake
+}
+
+void Mount::State::settle_soon(const std::shared_ptr<View>& view, const ProcessPtr& who) {
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    const auto now = Clock::now();
+    if (!view->unsettled) {
+      view->first_edit = now;
+      view->editors.clear();
+    }
+    view->unsettled = true;
+    view->last_edit = now;
+    if (std::find(view->editors.begin(), view->editors.end(), who) == view->editors.end()) view->editors.push_back(who);
+  }
+  wake();
+}
+
+Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which) {
+  struct Gone {
+    Name name;
+    Hidden hidden;
+    Spot spot;
+  };
+  std::vector<Gone> settled;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    for (auto it = hidden.begin(); it != hidden.end();) {
+      const bool replaced_soon = drafts.count(it->first) > 0 && !it->second.who->exited();
+      if (!which(it->first, it->second) || replaced_soon || !inodes.find(it->first.first)) {
+        ++it;
+        continue;
+      }
+      // A replacement that its writer began and never filled is none; but the old file stays then: nothing is lost.
+      const bool begun = drafts.count(it->first) > 0;
+      Gone gone{it->first, it->second, spot_of(it->first.first, it->first.second)};
+      if (begun) gone.hidden.removes = false;
+      settled.push_back(std::move(gone));
+      it = hidden.erase(it);
+    }
+  }
+  Invalidations stale;
+  for (const Gone& gone : settled) {
+    stale.push_back({gone.name.first, gone.name.second});
+    if (!gone.hidden.removes) continue;
+    try {
+      const auto node = gone.spot.view->session->working()->find(gone.spot.path);
+      if (!node) continue;
+      const Invalidations more = remove_stored(gone.spot, *node, gone.hidden.who);
+      stale.insert(stale.end(), more.begin(), more.end());
+    } catch (...) {
+      gone.spot.view->session->note_error(gone.spot.path, current_failure().text);
+      log(current_failure().text);
+    }
+  }
+  return stale;
+}
+
+void Mount::State::run_settler() {
+  auto next_look = Clock::now() + kLook;
+  std::unique_lock<std::mutex> lock(mutex);
+  while (!stopping) {
+    // Sleep until the next deadline, a wake-up, or the exit of a process somebody waits for.
+    auto until = next_look;
+    std::vector<ProcessPtr> waited;
+    std::vector<pollfd> polled{{wake_up.get(), POLLIN, 0}};
+    for (const auto& [name, h] : hidden) {
+      until = std::min(until, h.until);
+      waited.push_back(h.who);
+    }
+    for (const auto& view : views) {
+      if (!view->unsettled) continue;
+      until = std::min({until, view->last_edit + kQuiet, view->first_edit + kAtMost});
+      const bool alone = std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
+      if (alone) until = std::min(until, view->last_edit + kNextOfLoop);
+      else
+        for (const auto& p : view->editors)
+          if (!p->exited()) waited.push_back(p);
+    }
+    for (const ProcessPtr& p : waited)
+      if (p->descriptor() >= 0) polled.push_back({p->descriptor(), POLLIN, 0});
+    lock.unlock();
+    const auto wait = std::chrono::duration_cast<milliseconds>(until - Clock::now()).count();
+    ::poll(polled.data(), polled.size(), static_cast<int>(std::max<std::int64_t>(0, wait + 1)));
+    std::uint64_t ignored;
+    if (::read(wake_up.get(), &ignored, sizeof ignored) < 0) ignored = 0;
+
+    Invalidations stale = settle_hidden([](const Name&, const Hidden& h) { return h.who->exited() || Clock::now() >= h.until; });
+    std::vector<std::shared_ptr<View>> due;
+    lock.lock();
+    const auto now = Clock::now();
+    for (const auto& view : views) {
+      if (!view->unsettled) continue;
+      const bool alone = std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
+      if (now >= view->last_edit + kQuiet || now >= view->first_edit + kAtMost || (alone && now >= view->last_edit + kNextOfLoop)) {
+        view->unsettled = false;
+        due.push_back(view);
+      }
+    }
+    expire_drafts(now);
+    const bool look = now >= next_look;
+    const auto all = views;
+    lock.unlock();
+
+    const auto add = [&](const std::shared_ptr<View>& view) {
+      const Invalidations more = changed(view);
+      stale.insert(stale.end(), more.begin(), more.end());
+    };
+    for (const auto& view : due) {
+      try {
+        view->session->commit();
+      } catch (...) {
+        log(current_failure().text);
+      }
+      add(view);
+    }
+    if (look) {
+      next_look = Clock::now() + kLook;
+      for (const auto& view : all) {
+        try {
+          if (view->session->refresh()) add(view);
+        } catch (...) {
+          view->session->note_error({}, current_failure().text);
+        }
+      }
+    }
+    {
+      const std::lock_guard<std::mutex> guard(notifying);
+      if (notify && !stale.empty()) notify(std::move(stale));
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace ckptree
