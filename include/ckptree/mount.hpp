@@ -60,6 +60,16 @@ struct NewAttributes {
   std::optional<std::timespec> atime, mtime;  // tv_nsec UTIME_NOW: now
 };
 
+/// An advisory lock on a file, or on a range of its bytes.
+struct LockRequest {
+  enum class Type { none, shared, exclusive };
+  std::uint64_t owner = 0;
+  bool whole_file = false;  // flock(2); else fcntl(2)
+  Type type = Type::none;   // none gives back
+  std::uint64_t begin = 0, end = ~std::uint64_t{0};  // half-open
+  pid_t process = 0;
+};
+
 struct ListedEntry {
   std::string name;
   struct stat attributes {};  // st_ino and the type bits of st_mode are right
@@ -118,6 +128,11 @@ class Mount {
   Invalidations sync(std::uint64_t handle, const Caller& caller);
   Invalidations release(std::uint64_t handle);
   void allocate(std::uint64_t handle, int mode, std::uint64_t at, std::uint64_t size);
+
+  /// Takes, changes or gives back a lock. @return false when somebody else's is in the way
+  bool set_lock(Ino ino, const LockRequest& wanted);
+  /// A lock in the way, or nothing.
+  std::optional<LockRequest> test_lock(Ino ino, const LockRequest& wanted);
 
   std::uint64_t open_directory(Ino ino, const Caller& caller);
   /// Entries from number `from` on, until `each` answers false.

@@ -8,7 +8,8 @@
 namespace ckptree {
 
 /// `Table` has `static xtl::span<const Row<M>> rows()` and `static std::vector<std::string> warnings(const M&)` and
-/// `static std::vector<TreePath> waiting(const M&)`.
+/// `static std::vector<TreePath> waiting(const M&)`, and for the members or files under their own names
+/// `static std::optional<Node> find_raw(const M&, const TreePath&)` and `static void list_raw(const M&, const TreePath&, each)`.
 template <class M, class Table>
 class RowModel final : public Model {
  public:
@@ -52,6 +53,11 @@ class RowModel final : public Model {
     if (!row) throw Error(Errc::immutable, to_string(op.path) + ": nothing can be stored under this name");
     if (!row->edit) throw Error(Errc::immutable, to_string(op.path) + ": derived from the checkpoint, cannot be edited");
     return std::make_shared<RowModel>(row->edit(state_, m, op));
+  }
+
+  std::optional<Node> find_raw(const TreePath& path) const override { return Table::find_raw(state_, path); }
+  void list_raw(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const override {
+    Table::list_raw(state_, path, each);
   }
 
   std::vector<TreePath> waiting() const override { return Table::waiting(state_); }

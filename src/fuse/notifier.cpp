@@ -1,8 +1,6 @@
-#define FUSE_USE_VERSION 314
-
 #include "fuse/notifier.hpp"
 
-#include <fuse_lowlevel.h>
+#include "fuse/request.hpp"
 
 namespace ckptree::fuse {
 

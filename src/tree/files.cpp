@@ -211,4 +211,18 @@ void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint
   ++handle->draft->writes;
 }
 
+/// Drafts and versions of one document have one key; so has a scratch file under all its names.
+std::string Mount::State::lock_key(Ino ino) {
+  const std::lock_guard<std::mutex> guard(mutex);
+  const Inode& inode = inodes.at(ino);
+  if (inode.kind == Inode::Kind::scratch) return "#" + std::to_string(ino);
+  return std::to_string(inodes.view_of(inode)->root) + "/" + to_string(inodes.path_of(inode));
+}
+
+bool Mount::set_lock(Ino ino, const LockRequest& wanted) { return s_->locks.set(s_->lock_key(ino), wanted); }
+
+std::optional<LockRequest> Mount::test_lock(Ino ino, const LockRequest& wanted) {
+  return s_->locks.test(s_->lock_key(ino), wanted);
+}
+
 }  // namespace ckptree

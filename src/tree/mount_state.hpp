@@ -9,6 +9,7 @@
 #include "ckptree/error.hpp"
 #include "ckptree/mount.hpp"
 #include "tree/inode_table.hpp"
+#include "tree/lock_table.hpp"
 #include "tree/processes.hpp"
 #include "tree/scratch.hpp"
 
@@ -72,6 +73,7 @@ struct Mount::State {
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);    // under mutex
   void refuse_if_read_only(const std::string& name) const;
+  std::string lock_key(Ino ino);                                // takes the mutex
   void look_at_checkpoint();
 
   // ---- drafts: drafts.cpp -----------------------------------------------------------------------------------------
@@ -122,6 +124,7 @@ struct Mount::State {
   std::shared_ptr<Session> top;
   Processes processes;
   Scratch scratch;
+  LockTable locks;
 
   // Guards everything below. Held for memory work and for system calls on scratch files that do not wait; never while a
   // model is asked or a checkpoint committed. Order: Draft::saving, mutex, then the locks of Session and Processes.
