@@ -52,8 +52,8 @@ Names attribute_names(int fd, const std::string& name) {
 
 void copy_attribute(int from, int to, const std::string& attribute, const std::string& name) {
   std::vector<char> value;
-  const ssize_t n = read_growing(
-      value, [&](char* p, std::size_t size) { return ::fgetxattr(from, attribute.c_str(), p, size); });
+  const ssize_t n =
+      read_growing(value, [&](char* p, std::size_t size) { return ::fgetxattr(from, attribute.c_str(), p, size); });
   if (n < 0 && errno == ENODATA) return;  // removed just now
   if (n >= 0 && ::fsetxattr(to, attribute.c_str(), value.data(), static_cast<std::size_t>(n), 0) == 0) return;
   if (!is_promised(attribute)) return;

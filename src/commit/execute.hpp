@@ -12,16 +12,16 @@ namespace ckptree {
 /// @throws Error Errc::stale when the target is no longer what was seen, Errc::busy when its lock cannot be had
 void execute(const Plan& plan, const Fingerprint& seen, Disk& disk);
 
-/// Name of the temporary that a commit of `path` writes: a hidden sibling that names the checkpoint and this process, and
-/// another one at each call.
+/// Name of the temporary that a commit of `path` writes: a hidden sibling that names the checkpoint and this process,
+/// and another one at each call.
 std::string temporary_name(const std::string& path);
 /// What the names of all our temporaries beside `path` begin with: ".NAME.ckptree-". A scratch directory goes on with
 /// "scratch-". A long NAME is cut so that the whole stays a file name.
 std::string temporary_prefix(const std::string& path);
 
-/// Removes what dead processes left beside `path`: files of commits, scratch directories. An owner that lives holds a lock
-/// (flock) on its file or directory, which works across containers where process numbers do not. Never throws for what
-/// it cannot remove: that is logged. @return how many
+/// Removes what dead processes left beside `path`: files of commits, scratch directories. An owner that lives holds a
+/// lock (flock) on its file or directory, which works across containers where process numbers do not. Never throws for
+/// what it cannot remove: that is logged. @return how many
 std::size_t sweep_temporaries(const std::string& path);
 
 }  // namespace ckptree

@@ -41,9 +41,7 @@ void put(std::string& content, std::uint64_t at, std::string_view bytes) {
   content.replace(at, bytes.size(), bytes);
 }
 
-std::string directory_of(const std::string& path) {
-  return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
-}
+std::string directory_of(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
 
 [[noreturn]] void fail(int error, const std::string& what) {
   throw std::system_error(error, std::generic_category(), what);

@@ -6,10 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "ckptree/error.hpp"
@@ -231,7 +233,8 @@ void RealDisk::write(const std::string& path, std::uint64_t at, const Recipe& co
       buffer.resize(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size, kBuffer)));
       for (std::uint64_t done = 0; done < piece.size;) {
         const std::size_t n = one.read(done, Buffer(buffer.data(), buffer.size()));
-        if (n == 0) throw Error(Errc::io, path + ": its content ends " + std::to_string(piece.size - done) + " bytes early");
+        if (n == 0)
+          throw Error(Errc::io, path + ": its content ends " + std::to_string(piece.size - done) + " bytes early");
         write_bytes(to, at + done, buffer.data(), n, path);
         done += n;
       }
@@ -242,7 +245,9 @@ void RealDisk::write(const std::string& path, std::uint64_t at, const Recipe& co
 
 }  // namespace
 
-std::unique_ptr<Disk> make_real_disk(std::chrono::milliseconds patience) { return std::make_unique<RealDisk>(patience); }
+std::unique_ptr<Disk> make_real_disk(std::chrono::milliseconds patience) {
+  return std::make_unique<RealDisk>(patience);
+}
 
 Disk& real_disk() {
   static RealDisk disk(std::chrono::seconds(10));

@@ -79,9 +79,10 @@ class Store final : public Checkpoint {
   void check_links() const {
     const std::uint64_t links = disk_.links(path_);
     if (links > 1 && !options_.split_links)
-      throw Error(Errc::hard_links, path_ + ": has " + std::to_string(links) +
-                                        " hard links, and a commit would leave the others with the old checkpoint; mount "
-                                        "it with -o links=split to allow that");
+      throw Error(Errc::hard_links,
+                  path_ + ": has " + std::to_string(links) +
+                      " hard links, and a commit would leave the others with the old checkpoint; mount "
+                      "it with -o links=split to allow that");
   }
 
   bool shares_blocks() const {
@@ -99,7 +100,8 @@ class Store final : public Checkpoint {
 
 }  // namespace
 
-std::shared_ptr<Checkpoint> make_store(const Format& format, const std::string& path, Disk& disk, StoreOptions options) {
+std::shared_ptr<Checkpoint> make_store(const Format& format, const std::string& path, Disk& disk,
+                                       StoreOptions options) {
   return std::make_shared<Store>(format, disk.resolve(path), disk, std::move(options));
 }
 

@@ -39,7 +39,8 @@ Names names_in(int dir) {
   again.release();  // the stream owns it now
   Names names;
   while (const dirent* entry = ::readdir(stream.get()))
-    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) names.emplace_back(entry->d_name);
+    if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+      names.emplace_back(entry->d_name);
   return names;
 }
 
@@ -56,8 +57,9 @@ bool is_left(int dir, const std::string& name) {
   return true;
 }
 
-/// Empties a directory. Directories within a directory are moved up before they are emptied in their turn, so that a deep
-/// tree takes neither stack nor descriptors; no path is walked, so no symbolic link put there meanwhile is followed.
+/// Empties a directory. Directories within a directory are moved up before they are emptied in their turn, so that a
+/// deep tree takes neither stack nor descriptors; no path is walked, so no symbolic link put there meanwhile is
+/// followed.
 void empty(int top) {
   for (std::uint64_t moved = 0;;) {
     Names full;

@@ -1,7 +1,7 @@
 // Commits to a checkpoint from the outside of a test, so that it can be killed, starved and lied to by the kernel.
 //
 //   committer CHECKPOINT make BYTES      a checkpoint whose text is number 0 and has so many bytes
-//   committer CHECKPOINT commit [COUNT]  counts the text up, and prints each number once it is durable; for ever by default
+//   committer CHECKPOINT commit [COUNT]  counts the text up, prints each number once it is durable; without COUNT for ever
 //   committer CHECKPOINT check           prints the number; fails when the checkpoint is not whole
 //   committer CHECKPOINT sweep           removes what dead ones left, and prints how many
 
@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
 #include "commit/execute.hpp"
 #include "commit/real_disk.hpp"
@@ -53,7 +55,8 @@ int run(const std::string& path, const std::string& command, const char* argumen
   }
   if (command != "commit") throw std::runtime_error("unknown command: " + command);
   const std::size_t size = PlainFormat::text_of(*now.model).size();
-  unsigned long left = argument[0] != '\0' ? std::strtoul(argument, nullptr, 10) : std::numeric_limits<unsigned long>::max();
+  unsigned long left =
+      argument[0] != '\0' ? std::strtoul(argument, nullptr, 10) : std::numeric_limits<unsigned long>::max();
   for (; left > 0; --left) {
     const unsigned long next = number_of(*now.model) + 1;
     now = store->commit(now, *with_text(*now.model, text_of_number(next, size)), {});

@@ -51,7 +51,8 @@ void each_choice(const Choice& fates, std::size_t bound, const std::function<voi
 
 std::string words_for(const Choice& choice) {
   std::string text;
-  for (const std::size_t fate : choice) text += " " + (fate == 0 ? "lost" : fate == 1 ? "kept" : "torn" + std::to_string(fate - 1));
+  for (const std::size_t fate : choice)
+    text += " " + (fate == 0 ? "lost" : fate == 1 ? "kept" : "torn" + std::to_string(fate - 1));
   return text;
 }
 

@@ -15,8 +15,8 @@ struct Verdict {
   std::string first;  // the first violation, in words
 };
 
-/// Cuts the power after every change that `commit` makes, lets each change that was not synced be lost, kept or torn, and
-/// asks `judge` what is there. Neither old nor fresh is a violation; so is old after `commit` has returned.
+/// Cuts the power after every change that `commit` makes, lets each change that was not synced be lost, kept or torn,
+/// and asks `judge` what is there. Neither old nor fresh is a violation; so is old after `commit` has returned.
 ///
 /// All combinations are tried where there are at most `bound`; else each change alone against all others lost, and
 /// against all others kept, and as many others as fit into `bound`, the same ones at every run.

@@ -21,7 +21,8 @@ class PlainFormat final : public ckptree::Format {
       node.content = ckptree::Recipe::literal(text);
       return node;
     }
-    void list(const ckptree::TreePath&, const std::function<bool(const std::string&, const ckptree::Node&)>& each) const override {
+    void list(const ckptree::TreePath&,
+              const std::function<bool(const std::string&, const ckptree::Node&)>& each) const override {
       each("text", *find({"text"}));
     }
     std::optional<ckptree::Node> vacant(const ckptree::TreePath&) const override { return std::nullopt; }
@@ -44,7 +45,8 @@ class PlainFormat final : public ckptree::Format {
     std::string all(file.size(), '\0');
     file.read(0, ckptree::Buffer(all.data(), all.size()));
     const std::string text = all.size() < kHeader ? "" : all.substr(kHeader);
-    if (all != bytes(text)) throw ckptree::Error(ckptree::Errc::corrupt, file.name() + ": the tag is not that of the text");
+    if (all != bytes(text))
+      throw ckptree::Error(ckptree::Errc::corrupt, file.name() + ": the tag is not that of the text");
     return text;
   }
 
@@ -53,7 +55,8 @@ class PlainFormat final : public ckptree::Format {
   ckptree::Ptr<ckptree::Model> open(ckptree::Ptr<ckptree::Source> source, const ckptree::ViewOptions&) const override {
     return std::make_shared<State>(parse(*source->open("")));
   }
-  ckptree::ChangeSet seal(const ckptree::Model& base, const ckptree::Model& edited, const ckptree::Stamp& stamp) const override {
+  ckptree::ChangeSet seal(const ckptree::Model& base, const ckptree::Model& edited,
+                          const ckptree::Stamp& stamp) const override {
     if (text_of(base) == text_of(edited)) return {};
     return {{"text", ckptree::Change{ckptree::Recipe::literal(text_of(edited)), stamp.time}}};
   }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# semantics of a commit on a real disk: kill -9, a full disk, an I/O error; each leaves the old checkpoint or the new one,
-# whole, and nothing beside it once it was swept. Speaks TAP. Argument: the program `committer`.
+# Commits on a real disk: kill -9, a full disk, an I/O error. Each leaves the old checkpoint or the new one, whole, and
+# nothing beside it once it was swept. Speaks TAP. Argument: the program `committer`.
 set -u
 committer=$(realpath "$1")
 work=$(mktemp -d ./crash-XXXXXX) || exit 99
@@ -49,7 +49,7 @@ refused() {
 status=0 left=0 kills=0 last=0
 while [ $kills -lt 60 ]; do
   kills=$((kills + 1))
-  timeout -s KILL "0.0$((10 + kills))" "$committer" "$model" commit >"$work/out" 2>"$work/said"
+  timeout --foreground -s KILL "0.0$((10 + kills))" "$committer" "$model" commit >"$work/out" 2>"$work/said"
   reported=$(tail -n 1 "$work/out")
   last=${reported:-$last}
   left=$((left + $(temporaries)))
@@ -89,7 +89,7 @@ if mount -t tmpfs -o size=512k none "$work/small" 2>/dev/null; then
   mounted=$work/small
   model=$work/small/model.pt
   "$committer" "$model" make 300000
-  refused 'model.pt: the commit stopped at .*nothing has changed.*No space left on device' "$committer" "$model" commit 1
+  refused 'the commit stopped at .*nothing has changed.*No space left on device' "$committer" "$model" commit 1
   report $? "a commit on a full disk fails with ENOSPC, and the old checkpoint stays"
   "$committer" "$model" make 100000
   "$committer" "$model" commit 3 >/dev/null && intact 3
@@ -113,7 +113,7 @@ else
     report $? "$injection fails the commit and leaves the old checkpoint"
   done <<'END'
 fsync:error=EIO:when=1 model.pt: the commit stopped at syncing the new file, nothing has changed.*Input/output error
-rename:error=EIO:when=1 model.pt: the commit stopped at renaming the new file into place, nothing has changed
+/^rename:error=EIO:when=1 model.pt: the commit stopped at renaming the new file into place, nothing has changed
 pwrite64:error=ENOSPC:when=1 No space left on device
 pwrite64:error=EDQUOT:when=2 Disk quota exceeded
 pwrite64:error=EIO:when=2 Input/output error
@@ -134,12 +134,12 @@ END
   grep -q 'in place but a power loss may undo it' "$work/said" && [ $status -ne 0 ] && intact 1
   report $? "a directory that cannot be synced is told, with the new checkpoint in place"
 
-  # strace counts each system call by itself.
+  # strace counts each system call by itself. rename is renameat on some architectures.
   status=0 kills=0 old=0 new=0
-  for call in openat ioctl flock lseek fallocate copy_file_range ftruncate pwrite64 fchmod flistxattr fsync rename close; do
+  for call in openat ioctl flock lseek copy_file_range ftruncate pwrite64 fchmod flistxattr fsync /^rename close; do
     "$committer" "$model" make 300000
     strace -f -o "$work/trace" -e trace="$call" "$committer" "$model" commit 1 >/dev/null
-    all=$(grep -c "$call(" "$work/trace") at=0
+    all=$(grep -c "${call#/^}.*(" "$work/trace") at=0
     while [ $at -lt "$all" ]; do
       at=$((at + 1)) kills=$((kills + 1))
       "$committer" "$model" make 300000

@@ -1,7 +1,9 @@
 // semantics.md section 6: "All or nothing, at every instant, for ... power loss"; "Durable when the call ... returns".
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <system_error>
 
 #include "../unit/catch.hpp"
 #include "ckptree/error.hpp"
@@ -81,10 +83,10 @@ Plan exchanged(Plan plan, Kind one, Kind other) {
 
 TEST_CASE("power loss leaves the old checkpoint or the new one, and the new one once the commit returned", "[crash]") {
   const std::string lengths[][2] = {
-      {std::string(900, 'a'), std::string(900, 'b')},    // as long as before
-      {std::string(40, 'a'), std::string(2000, 'b')},    // grown over several sectors
-      {std::string(5000, 'a'), std::string(10, 'b')},    // shrunk
-      {std::string(3, 'a'), ""},                         // emptied
+      {std::string(900, 'a'), std::string(900, 'b')},  // as long as before
+      {std::string(40, 'a'), std::string(2000, 'b')},  // grown over several sectors
+      {std::string(5000, 'a'), std::string(10, 'b')},  // shrunk
+      {std::string(3, 'a'), ""},                       // emptied
   };
   Verdict total;
   for (const auto& [from, to] : lengths) {

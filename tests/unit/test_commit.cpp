@@ -6,9 +6,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include "../crash/plain_format.hpp"
 #include "catch.hpp"
@@ -53,7 +57,9 @@ struct Place {
     REQUIRE(::lstat((dir / name).c_str(), &st) == 0);
     return st;
   }
-  std::shared_ptr<Checkpoint> store(StoreOptions options = {}) const { return make_store(format, target, *disk, options); }
+  std::shared_ptr<Checkpoint> store(StoreOptions options = {}) const {
+    return make_store(format, target, *disk, options);
+  }
 
   fs::path dir;
   std::string target;
@@ -168,7 +174,8 @@ TEST_CASE("a program that knows nothing of the lock is noticed up to the rename"
   Plan plan = p.format.plan(*base, *source, p.format.seal(*base, *with_text(*base, "mine"), {}),
                             {false, temporary_name(p.target)});
   for (Step& step : plan.steps)
-    if (step.kind == Kind::verify) step.check = [&](const Ptr<File>&) { p.make("model.pt", PlainFormat::bytes("theirs")); };
+    if (step.kind == Kind::verify)
+      step.check = [&](const Ptr<File>&) { p.make("model.pt", PlainFormat::bytes("theirs")); };
   REQUIRE_THROWS_WITH(execute(plan, seen, *p.disk), says("another program changed it"));
   CHECK(p.read("model.pt") == PlainFormat::bytes("theirs"));
   CHECK(p.entries() == 1);
@@ -214,8 +221,14 @@ TEST_CASE("mode, extended attributes and ACL are kept, and a directory's default
   REQUIRE(::chmod(p.target.c_str(), 02640) == 0);
   const bool has_attributes = has_extended_attributes(p.target);
   // version 2; user::rwx, user:7:rwx, group::r-x, mask::rwx, other::---
-  const unsigned char acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 7, 0, 0, 0, 4, 0, 5, 0,
-                               255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255};
+  // clang-format off: an entry a line, each tag, permissions, id
+  const unsigned char acl[] = {2, 0, 0, 0,
+                               1, 0, 7, 0, 255, 255, 255, 255,
+                               2, 0, 7, 0, 7, 0, 0, 0,
+                               4, 0, 5, 0, 255, 255, 255, 255,
+                               16, 0, 7, 0, 255, 255, 255, 255,
+                               32, 0, 0, 0, 255, 255, 255, 255};
+  // clang-format on
   const bool has_acl = ::setxattr(p.dir.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) == 0;
   if (!has_acl) WARN("this filesystem has no ACLs: what is said about them is not tested here");
 
@@ -398,7 +411,8 @@ TEST_CASE("a recipe is written piece by piece: literals, small and large extents
   const std::string fresh = p.dir / "fresh";
   p.disk->clone("", fresh, 0);
   p.disk->write(fresh, 11, recipe);
-  CHECK(p.read("fresh") == std::string(11, '\0') + "literal" + data.substr(1000, 50) + data.substr(77, (2 << 20) + 5) + computed);
+  CHECK(p.read("fresh") ==
+        std::string(11, '\0') + "literal" + data.substr(1000, 50) + data.substr(77, (2 << 20) + 5) + computed);
   p.disk->truncate(fresh, 5);
   CHECK(p.read("fresh").size() == 5);
 
