@@ -54,9 +54,12 @@ struct Kept {
   std::string name;    // in rejected/ or removed/: a number and the path, "0003-metadata.json"
   TreePath path;       // where they were meant to go, or were
   Recipe content;
-  std::string reason;  // the sentence; empty in removed/
+  std::string reason;  // the sentence; empty in removed/, and once it was removed
   std::timespec time{};
+  bool dropped = false;  // the bytes were removed by the user, their reason was not
 };
+
+constexpr const char* kReasonSuffix = ".reason";
 
 /// One checkpoint being viewed and edited: the committed generation, a log of pending edits and the working Model they
 /// give, rejected bytes. Safe to use from several threads; readers of `working()` never wait for a commit.
@@ -94,9 +97,11 @@ class Session {
 
   /// Keeps the bytes of a refused edit. @return its name below rejected/
   std::string reject(const TreePath& path, Recipe content, const std::string& reason);
+  /// Drops the bytes, or with `name` plus kReasonSuffix the reason; both are files of rejected/, removed one by one.
   void forget_rejected(const std::string& name);
   /// Takes back what waits for a document that never came, and keeps its bytes.
   void reject_waiting(const std::string& reason);
+  /// Refused edits; those whose bytes were dropped included.
   std::vector<Kept> rejected() const;
   void keep_removed(const TreePath& path, Recipe content);
   std::vector<Kept> removed() const;

@@ -35,14 +35,12 @@ Bytes trimmed(Bytes text) {
   return text;
 }
 
-constexpr const char* kReason = ".reason";
-
 /// A directory of kept bytes: an entry each, and beside it `NAME.reason` where there is one.
 std::optional<Node> find_kept(const std::vector<Kept>& kept, const std::string& name) {
   for (const Kept& k : kept) {
     Node n;
-    if (name == k.name) n.content = k.content;
-    else if (!k.reason.empty() && name == k.name + kReason) n.content = Recipe::literal(line(k.reason));
+    if (name == k.name && !k.dropped) n.content = k.content;
+    else if (!k.reason.empty() && name == k.name + kReasonSuffix) n.content = Recipe::literal(line(k.reason));
     else continue;
     n.mtime = k.time;
     return n;
@@ -52,7 +50,7 @@ std::optional<Node> find_kept(const std::vector<Kept>& kept, const std::string& 
 
 void list_kept(const std::vector<Kept>& kept, const std::function<bool(const std::string&, const Node&)>& each) {
   for (const Kept& k : kept)
-    for (const std::string& name : {k.name, k.name + kReason})
+    for (const std::string& name : {k.name, k.name + kReasonSuffix})
       if (const auto n = find_kept(kept, name); n && !each(name, *n)) return;
 }
 
@@ -126,11 +124,7 @@ void write(Session& session, const TreePath& path, Bytes text) {
 void remove(Session& session, const TreePath& path) {
   if (path.size() != 2 || path[0] != "rejected")
     throw Error(Errc::immutable, ".ckptree/" + to_string(path) + ": only entries of rejected/ can be removed");
-  std::string name = path[1];
-  const std::string reason = kReason;
-  // Removing the reason alone says nothing; it goes with the bytes it explains.
-  if (name.size() > reason.size() && name.compare(name.size() - reason.size(), reason.size(), reason) == 0) return;
-  session.forget_rejected(name);
+  session.forget_rejected(path[1]);
 }
 
 }  // namespace ckptree::control

@@ -252,7 +252,11 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
     throw;
   }
   session.note_error(spot.path, "");
-  if (!draft->rejected_as.empty()) session.forget_rejected(std::exchange(draft->rejected_as, ""));
+  if (!draft->rejected_as.empty()) {  // the refused beginning of what is whole now
+    session.forget_rejected(draft->rejected_as);
+    session.forget_rejected(draft->rejected_as + kReasonSuffix);
+    draft->rejected_as.clear();
+  }
   {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::saved;

@@ -54,14 +54,14 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
 }
 
 /// Moves what was refused to a folder of the user's. @return where to
-std::filesystem::path move_rejected(const Session& session) {
+std::filesystem::path move_rejected(const Session& session, const std::vector<Kept>& rejected) {
   const std::filesystem::path folder =
       state_folder() / (std::filesystem::path(session.path()).filename().string() + "-" + std::to_string(::time(nullptr)) + "-" +
                         std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
-  for (const Kept& kept : session.rejected()) {
+  for (const Kept& kept : rejected) {
     write_file(folder / kept.name, kept.content);
-    write_file(folder / (kept.name + ".reason"), Recipe::literal(kept.reason + "\n"));
+    write_file(folder / (kept.name + kReasonSuffix), Recipe::literal(kept.reason + "\n"));
   }
   return folder;
 }
@@ -96,12 +96,13 @@ Report Mount::finish() {
       report.lines.push_back("not committed: " + current_failure().text);
     }
     session.reject_waiting("nothing came that they could be stored with");
-    const std::vector<Kept> rejected = session.rejected();
+    std::vector<Kept> rejected = session.rejected();
+    rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }), rejected.end());
     if (rejected.empty()) continue;
     report.all_committed = false;
     for (const Kept& kept : rejected) report.lines.push_back("refused: " + to_string(kept.path) + ": " + kept.reason);
     try {
-      report.lines.push_back("their bytes are in " + move_rejected(session).string());
+      report.lines.push_back("their bytes are in " + move_rejected(session, rejected).string());
     } catch (...) {
       report.lines.push_back("their bytes could not be kept: " + current_failure().text);
     }

@@ -311,7 +311,18 @@ std::string Session::reject(const TreePath& path, Recipe content, const std::str
 
 void Session::forget_rejected(const std::string& name) {
   const std::lock_guard<std::mutex> guard(state_);
-  rejected_.erase(name);
+  const std::size_t suffix = std::char_traits<char>::length(kReasonSuffix);
+  const bool is_reason = name.size() > suffix && name.compare(name.size() - suffix, suffix, kReasonSuffix) == 0;
+  const auto found = rejected_.find(is_reason ? name.substr(0, name.size() - suffix) : name);
+  if (found == rejected_.end()) return;
+  Kept& kept = found->second;
+  if (is_reason) {
+    kept.reason.clear();
+  } else {
+    kept.dropped = true;
+    kept.content = {};
+  }
+  if (kept.dropped && kept.reason.empty()) rejected_.erase(found);
 }
 
 void Session::reject_waiting(const std::string& reason) {
@@ -387,7 +398,8 @@ std::string Session::status_json() const {
     status.generation = committed_->generation;
     status.commits = commits_;
     status.pending = log_.size();
-    status.rejected = rejected_.size();
+    status.rejected = static_cast<std::uint64_t>(
+        std::count_if(rejected_.begin(), rejected_.end(), [](const auto& kept) { return !kept.second.dropped; }));
     status.flush_interval = interval_.text();
     status.progress = committing_ ? "committing" : "idle";
   }
