@@ -1,6 +1,7 @@
 // A document and a few edits of it. The input is a JSON text and, after NUL bytes, edits: a letter for the kind, a
 // path, and after a newline the text to write or the path to move to.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>

@@ -33,11 +33,29 @@ std::size_t after_word(Bytes text, std::size_t at) noexcept {
   return at;
 }
 
+std::size_t begin_of(const Member& member) { return member.key.size() ? member.key.begin : member.value.begin; }
+
+/// The last entries of a container.
+struct Tail {
+  std::size_t count = 0;
+  Member last, previous;
+};
+
+Tail tail_of(Bytes text, Extent container) {
+  Tail tail;
+  Walk walk(text, container);
+  for (Member m; walk.next(m); ++tail.count) {
+    tail.previous = tail.last;
+    tail.last = m;
+  }
+  return tail;
+}
+
 /// The white space and signs of a container that a new entry goes by.
 struct Spacing {
-  std::string before;   // the entry
-  std::string between;  // its key and its value
-  std::string after;    // the entry, when it is the only one
+  std::string before;          // the entry
+  std::string between = ": ";  // its key and its value
+  std::string after;           // the entry, when it is the only one
 };
 
 /// The white space that the line of `at` begins with.
@@ -48,35 +66,36 @@ Bytes indent_of_line(Bytes text, std::size_t at) {
   return text.substr(line, end - line);
 }
 
-Spacing spacing_in(Bytes text, Extent container) {
-  Spacing spacing{"", ": ", ""};
-  const auto begin_of = [](const Member& m) { return m.key.size() ? m.key.begin : m.value.begin; };
-  Walk walk(text, container);
-  Member last, previous;
-  std::size_t n = 0;
-  for (Member m; walk.next(m); ++n) {
-    previous = last;
-    last = m;
+Bytes between_key_and_value(Bytes text, const Member& m) {
+  return text.substr(m.key.end, m.value.begin - m.key.end);
+}
+
+/// An empty container looks to the first entry of the document, which tells the indent of a level.
+Spacing spacing_in_empty(Bytes text, Extent container) {
+  Spacing spacing;
+  const Extent top = root(text);
+  Member guide;
+  if (!Walk(text, top).next(guide)) return spacing;
+  if (guide.key.size()) spacing.between = between_key_and_value(text, guide);
+  const Bytes lead = text.substr(top.begin + 1, begin_of(guide) - top.begin - 1);
+  const std::size_t line = lead.find_last_of('\n');
+  if (line == Bytes::npos) return spacing;
+  spacing.after = "\n" + std::string(indent_of_line(text, container.begin));
+  spacing.before = spacing.after + std::string(lead.substr(line + 1));
+  return spacing;
+}
+
+Spacing spacing_after(Bytes text, Extent container, const Tail& tail) {
+  Spacing spacing;
+  const Member& last = tail.last;
+  if (last.key.size()) spacing.between = between_key_and_value(text, last);
+  if (tail.count > 1) {
+    spacing.before = text.substr(tail.previous.value.end, begin_of(last) - tail.previous.value.end);
+    return spacing;
   }
-  // An empty container looks to the first entry of the document, which tells the indent of a level.
-  Member guide = last;
-  if (n == 0 && !Walk(text, root(text)).next(guide)) return spacing;
-  if (guide.key.size()) spacing.between = text.substr(guide.key.end, guide.value.begin - guide.key.end);
-  if (n > 1) {
-    spacing.before = text.substr(previous.value.end, begin_of(last) - previous.value.end);
-  } else if (n == 1) {
-    const Bytes lead = text.substr(container.begin + 1, begin_of(last) - container.begin - 1);
-    const bool compact = lead.empty() && last.key.size() && spacing.between == ":";
-    spacing.before = "," + std::string(lead.empty() && !compact ? " " : lead);
-  } else {
-    const std::size_t top = root(text).begin;
-    const Bytes lead = text.substr(top + 1, begin_of(guide) - top - 1);
-    const std::size_t line = lead.find_last_of('\n');
-    if (line != Bytes::npos) {
-      spacing.after = "\n" + std::string(indent_of_line(text, container.begin));
-      spacing.before = spacing.after + std::string(lead.substr(line + 1));
-    }
-  }
+  const Bytes lead = text.substr(container.begin + 1, begin_of(last) - container.begin - 1);
+  const bool compact = last.key.size() && spacing.between == ":";
+  spacing.before = "," + std::string(lead.empty() && !compact ? " " : lead);
   return spacing;
 }
 
@@ -165,26 +184,26 @@ std::string splice(Bytes text, Extent at, Bytes replacement) {
 }
 
 std::string append(Bytes text, Extent container, Bytes key, Bytes value) {
-  const Spacing spacing = spacing_in(text, container);
-  const bool object = type_at(text, container) == Type::object;
-  Member last;
-  bool any = false;
-  for (Walk walk(text, container); walk.next(last);) any = true;
+  const Tail tail = tail_of(text, container);
+  const Spacing spacing = tail.count ? spacing_after(text, container, tail) : spacing_in_empty(text, container);
   std::string entry = spacing.before;
-  if (object) entry.append(key).append(spacing.between);
+  if (type_at(text, container) == Type::object) entry.append(key).append(spacing.between);
   entry.append(value).append(spacing.after);
   // The only entry of an empty container replaces the white space in it.
-  const Extent gap = any ? Extent{last.value.end, last.value.end} : Extent{container.begin + 1, container.end - 1};
-  return splice(text, gap, entry);
+  const std::size_t end = tail.last.value.end;
+  return splice(text, tail.count ? Extent{end, end} : Extent{container.begin + 1, container.end - 1}, entry);
 }
 
 std::string remove(Bytes text, Extent container, std::size_t index) {
-  const auto begin_of = [](const Member& m) { return m.key.size() ? m.key.begin : m.value.begin; };
-  const std::vector<Member> all = members(text, container);
-  const Member& gone = all.at(index);
+  Walk walk(text, container);
+  Member gone, previous, next;
+  for (std::size_t i = 0; i <= index; ++i) {
+    previous = gone;
+    walk.next(gone);
+  }
   // The first keeps the white space before it for the next one, the last keeps what follows it.
-  if (index + 1 < all.size()) return splice(text, {begin_of(gone), begin_of(all[index + 1])}, "");
-  if (index > 0) return splice(text, {all[index - 1].value.end, gone.value.end}, "");
+  if (walk.next(next)) return splice(text, {begin_of(gone), begin_of(next)}, "");
+  if (index > 0) return splice(text, {previous.value.end, gone.value.end}, "");
   return splice(text, {container.begin + 1, container.end - 1}, "");
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ckptree/error.hpp"
 #include "ckptree/utf8.hpp"
 #include "codec/json/json.hpp"

@@ -115,6 +115,7 @@ class Scanner {
   void scalar() {
     if (is('"')) return string();
     const Bytes rest = text_.substr(at_);
+    if (!rest.empty() && (is_digit(rest[0]) || (rest[0] == '-' && rest.substr(1, 1) != "I"))) return number();
     for (const Bytes word : kWords) {
       if (rest.substr(0, word.size()) == word) {
         at_ += word.size();
@@ -125,7 +126,6 @@ class Scanner {
         fail("'" + std::string(word) + "'");
       }
     }
-    if (is('-') || (!at_end() && is_digit(text_[at_]))) return number();
     std::size_t end = 0;
     while (end < rest.size() && end < 20 && is_word_character(rest[end])) ++end;
     if (end > 1) fail("a value", "'" + std::string(rest.substr(0, end)) + "'");
