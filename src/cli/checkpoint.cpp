@@ -1,0 +1,57 @@
+#include "cli/checkpoint.hpp"
+
+#include <cerrno>
+#include <system_error>
+
+#include "ckptree/source.hpp"
+#include "cli/status.hpp"
+#include "commit/real_disk.hpp"
+#include "commit/store.hpp"
+#include "formats/torch/format.hpp"
+
+namespace ckptree::cli {
+
+namespace {
+
+const Format* const kFormats[] = {&torch_format()};
+
+const Format& format_of(const Ptr<Source>& source, const Options& options) {
+  for (const Format* f : kFormats)
+    if (options.kind.empty() ? f->claims(*source) : options.kind == f->kind()) return *f;
+  // Nobody wants it. The first format says why not: it knows the relatives of its files best (a legacy torch file, a
+  // TorchScript archive, a truncated zip).
+  kFormats[0]->open(source, options.view);
+  return *kFormats[0];
+}
+
+/// The sentence begins with the source as the user spelled it, whatever the layers below called it.
+std::string about(const std::string& source, const std::string& real, const std::string& text) {
+  if (text.compare(0, source.size(), source) == 0) return text;
+  if (!real.empty() && text.compare(0, real.size(), real) == 0) return source + text.substr(real.size());
+  return source + ": " + text;
+}
+
+}  // namespace
+
+std::shared_ptr<Session> open_session(const std::string& path, const Options& options) {
+  std::string real;
+  try {
+    const Ptr<Source> source = open_source(path);
+    real = source->path();
+    StoreOptions store;
+    store.view = options.view;
+    store.split_links = options.split_links;
+    const Format& format = format_of(source, options);
+    return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval);
+  } catch (const std::system_error& e) {
+    const int number = e.code().value();
+    if (number == ENOENT || number == ENOTDIR) throw Stop(Status::no_source, path + ": no such file or directory");
+    if (number == EACCES || number == EPERM) throw Stop(Status::no_permission, path + ": no permission to read it");
+    throw Stop(Status::failure, about(path, real, e.what()));
+  } catch (const Error& e) {
+    const Status status = e.code() == Errc::unsupported ? Status::not_a_checkpoint : status_of(e.code());
+    throw Stop(status, about(path, real, e.what()));
+  }
+}
+
+}  // namespace ckptree::cli

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "cli/commands.hpp"
+#include "cli/status.hpp"
+#include "cli/usage.hpp"
+
+namespace ckptree::cli {
+
+namespace {
+
+struct Command {
+  const char* name;
+  int (*run)(const Arguments&);
+};
+constexpr Command kCommands[] = {
+    {"umount", umount_command}, {"ls", ls_command}, {"cat", cat_command}, {"write", write_command}};
+
+const std::vector<std::string> kFlags = {"-f", "--foreground", "-l", "-o", "-h", "--help", "-V", "--version"};
+
+Stop bad_usage(const std::string& text) { return Stop(Status::usage, text + "; 'ckptree --help' lists what there is"); }
+
+/// Options may stand anywhere before "--".
+Arguments sort_arguments(const std::vector<std::string>& given) {
+  Arguments a;
+  bool only_words = false;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const std::string& word = given[i];
+    if (only_words || word.size() < 2 || word[0] != '-') a.words.push_back(word);
+    else if (word == "--") only_words = true;
+    else if (word == "-f" || word == "--foreground") a.foreground = true;
+    else if (word == "-l") a.long_form = true;
+    else if (word == "-o" && i + 1 == given.size()) throw bad_usage("-o: expected a list of options behind it");
+    else if (word == "-o") parse_options(given[++i], a.options);
+    else if (word.compare(0, 2, "-o") == 0) parse_options(word.substr(2), a.options);
+    else throw bad_usage(word + ": unknown option; the nearest known one is " + nearest(word, kFlags));
+  }
+  return a;
+}
+
+int run(std::vector<std::string> given) {
+  for (const std::string& word : given) {
+    if (word == "--") break;
+    const bool help = word == "-h" || word == "--help";
+    if (!help && word != "-V" && word != "--version") continue;
+    const std::string text = help ? help_text() : version_text();
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : 1;
+  }
+  // A source that is called like a command is spelled ./umount.
+  for (const Command& command : kCommands) {
+    if (given.empty() || given[0] != command.name) continue;
+    given.erase(given.begin());
+    return command.run(sort_arguments(given));
+  }
+  return mount_command(sort_arguments(given));
+}
+
+}  // namespace
+
+}  // namespace ckptree::cli
+
+int main(int argc, char** argv) {
+  using namespace ckptree::cli;
+  // A reader that went away (`ckptree cat ... | head`) is an error of write(2) like any other.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run({argv + std::min(argc, 1), argv + argc});
+  } catch (...) {
+    const Ending ending = current_ending();
+    complain(ending.text);
+    return static_cast<int>(ending.status);
+  }
+}
