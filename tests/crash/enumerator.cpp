@@ -1,5 +1,6 @@
 #include "enumerator.hpp"
 
+#include <cstdio>
 #include <random>
 #include <vector>
 
@@ -78,6 +79,11 @@ Verdict cut_the_power(ckptree::MemoryDisk& disk, const std::function<void()>& co
   disk.after_change = nullptr;
   cut(true);
   return verdict;
+}
+
+void print(const std::string& what, const Verdict& v) {
+  std::printf("# %s: crash states checked: %zu (%zu old, %zu new), violations %zu%s%s\n", what.c_str(), v.states, v.old,
+              v.fresh, v.violations, v.first.empty() ? "" : ", first ", v.first.c_str());
 }
 
 }  // namespace ckptree_test

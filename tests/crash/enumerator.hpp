@@ -23,4 +23,7 @@ struct Verdict {
 Verdict cut_the_power(ckptree::MemoryDisk& disk, const std::function<void()>& commit,
                       const std::function<Found(const ckptree::MemoryDisk::Image&)>& judge, std::size_t bound = 4096);
 
+/// Prints a verdict as a TAP comment.
+void print(const std::string& what, const Verdict& verdict);
+
 }  // namespace ckptree_test

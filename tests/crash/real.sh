@@ -1,8 +1,8 @@
 #!/bin/sh
 # Commits on a real disk: kill -9, a full disk, an I/O error. Each leaves the old checkpoint or the new one, whole, and
-# nothing beside it once it was swept. Speaks TAP. Argument: the program `committer`.
+# nothing beside it once it was swept. Speaks TAP. Arguments: the programs `committer` and `make_sample`.
 set -u
-committer=$(realpath "$1")
+committer=$(realpath "$1") make_sample=$(realpath "$2")
 work=$(mktemp -d ./crash-XXXXXX) || exit 99
 work=$(realpath "$work")
 mounted=
@@ -45,23 +45,34 @@ refused() {
 }
 
 # --- kill -9 at any time ---------------------------------------------------------------------------------------------
+# kill_often TIMES CHECK...: what was reported is there; the one after it may be. CHECK is one more look each time.
+kill_often() {
+  times=$1 status=0 left=0 kills=0 last=0
+  shift
+  while [ $kills -lt "$times" ]; do
+    kills=$((kills + 1))
+    timeout --foreground -s KILL "0.0$((10 + kills))" "$committer" "$model" commit >"$work/out" 2>"$work/said"
+    reported=$(tail -n 1 "$work/out")
+    last=${reported:-$last}
+    left=$((left + $(temporaries)))
+    intact "$last" $((last + 1)) && "$@" || status=1
+    last=$number
+  done
+}
+
 "$committer" "$model" make 300000
-status=0 left=0 kills=0 last=0
-while [ $kills -lt 60 ]; do
-  kills=$((kills + 1))
-  timeout --foreground -s KILL "0.0$((10 + kills))" "$committer" "$model" commit >"$work/out" 2>"$work/said"
-  reported=$(tail -n 1 "$work/out")
-  last=${reported:-$last}
-  left=$((left + $(temporaries)))
-  # What was reported is there; the one after it may be.
-  intact "$last" $((last + 1)) || status=1
-  last=$number
-done
+kill_often 60 true
 report $status "a process killed while it commits leaves the checkpoint old or new ($kills kills, $last commits)"
 [ $left -gt 0 ]
 report $? "what killed processes left beside it was swept ($left files)"
 
+"$make_sample" "$model" --bytes 300000
+whole() { unzip -tqq "$model" >"$work/said" 2>&1 || { note <"$work/said"; return 1; }; }
+kill_often 30 whole
+report $status "so it does with a checkpoint of torch, which unzip finds whole each time ($kills kills, $last commits)"
+
 # --- readers ---------------------------------------------------------------------------------------------------------
+"$committer" "$model" make 300000
 "$committer" "$model" commit >"$work/out" 2>"$work/said" &
 writer=$!
 status=0 before=0 reads=0

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 
 #include "../unit/catch.hpp"
@@ -56,11 +55,6 @@ struct Story {
   }
 };
 
-void report(const char* what, const Verdict& v) {
-  std::printf("# %s: crash states checked: %zu (%zu old, %zu new), violations %zu%s\n", what, v.states, v.old, v.fresh,
-              v.violations, v.first.empty() ? "" : (", first " + v.first).c_str());
-}
-
 /// The plan without the steps of one kind.
 Plan without(Plan plan, Kind kind) {
   const auto gone = std::remove_if(plan.steps.begin(), plan.steps.end(), [&](const Step& s) { return s.kind == kind; });
@@ -101,7 +95,7 @@ TEST_CASE("power loss leaves the old checkpoint or the new one, and the new one 
     total.fresh += v.fresh;
     total.violations += v.violations;
   }
-  report("clone", total);
+  print("clone", total);
   CHECK(total.states > 10000);
 }
 
@@ -109,14 +103,14 @@ TEST_CASE("the enumerator finds what a plan without one of its syncs would lose"
   SECTION("without the sync of the file its name may come first") {
     Story story("old text", "new text");
     const Verdict v = story.run(without(story.plan(), Kind::sync));
-    report("no sync of the file", v);
+    print("no sync of the file", v);
     CHECK(v.violations > 0);
     CHECK_THAT(v.first, says("neither old nor fresh"));
   }
   SECTION("without the sync of the directory a commit that returned may be undone") {
     Story story("old text", "new text");
     const Verdict v = story.run(without(story.plan(), Kind::sync_dir));
-    report("no sync of the directory", v);
+    print("no sync of the directory", v);
     CHECK(v.violations > 0);
     CHECK_THAT(v.first, says("the commit had returned and is lost"));
   }
