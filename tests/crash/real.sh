@@ -61,14 +61,14 @@ kill_often() {
 }
 
 "$committer" "$model" make 300000
-kill_often 60 true
+kill_often 40 true
 report $status "a process killed while it commits leaves the checkpoint old or new ($kills kills, $last commits)"
 [ $left -gt 0 ]
 report $? "what killed processes left beside it was swept ($left files)"
 
 "$make_sample" "$model" --bytes 300000
 whole() { unzip -tqq "$model" >"$work/said" 2>&1 || { note <"$work/said"; return 1; }; }
-kill_often 30 whole
+kill_often 20 whole
 report $status "so it does with a checkpoint of torch, which unzip finds whole each time ($kills kills, $last commits)"
 
 # --- readers ---------------------------------------------------------------------------------------------------------
