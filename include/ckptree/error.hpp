@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -59,6 +60,7 @@ Meaning meaning_of(Errc code);
 struct Failure {
   int number;
   std::string text;
+  std::optional<Errc> code = std::nullopt;  // of an Error
 };
 Failure current_failure() noexcept;
 

@@ -82,12 +82,15 @@ class Session {
   /// as if never made, and what was pending stays pending.
   void save(const std::vector<Op>& ops, std::uint64_t epoch);
   /// Commits what is pending. On failure the edits are taken back and kept in rejected/, the reason in last_error.
+  /// @throws Error Errc::stale also when only some of them were in conflict with a change made outside; the others are
+  ///         committed
   void commit();
   /// Drops what is pending.
   void discard();
   /// Looks whether the checkpoint changed outside; if so opens it anew and makes pending edits again on top, those in
   /// conflict to rejected/. @return whether the working model may differ from before
-  bool refresh();
+  /// @param wait  for a commit under way; else that one is left to look for itself
+  bool refresh(bool wait = false);
 
   std::uint64_t pending_edits() const;
   std::vector<std::string> pending_lines() const;
@@ -144,7 +147,7 @@ class Session {
   std::deque<Outside> outside_;
   FlushInterval interval_;
   std::uint64_t commits_ = 0;
-  std::uint64_t kept_ = 0;
+  std::uint64_t kept_ = 0, conflicts_ = 0;
   std::map<std::string, Kept> rejected_, removed_;
   std::string last_error_;
   std::map<TreePath, std::string> errors_;

@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   using namespace ckptree::cli;
   // A reader that went away (`ckptree cat ... | head`) is an error of write(2) like any other.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // past a limit of file sizes a write fails with EFBIG instead
   try {
     return run({argv + std::min(argc, 1), argv + argc});
   } catch (...) {

@@ -42,7 +42,7 @@ Failure current_failure() noexcept {
   try {
     throw;
   } catch (const Error& e) {
-    return {meaning_of(e.code()).number, e.what()};
+    return {meaning_of(e.code()).number, e.what(), e.code()};
   } catch (const std::system_error& e) {
     return {e.code().value() > 0 ? e.code().value() : EIO, e.what()};
   } catch (const std::bad_alloc&) {

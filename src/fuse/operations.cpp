@@ -50,9 +50,9 @@ std::optional<std::uint64_t> handle_of(const fuse_file_info* fi) {
   return fi ? std::optional<std::uint64_t>(fi->fh) : std::nullopt;
 }
 
-void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
+void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   answer(req, ino, nullptr, [&](Server& s) {
-    const Entry e = s.mount.attributes(ino, handle_of(fi), caller_of(req));
+    const Entry e = s.mount.attributes(ino);
     fuse_reply_attr(req, &e.attributes, e.attribute_timeout_s);
   });
 }
@@ -87,9 +87,7 @@ void answer_made(fuse_req_t req, fuse_ino_t parent, const char* name, Make make)
   answer(req, parent, name, [&](Server& s) {
     Entry made;
     Invalidations stale = make(s.mount, made);
-    const fuse_entry_param p = param_of(made);
-    fuse_reply_entry(req, &p);
-    then_settle(s, std::move(stale));
+    settle_around(s, std::move(stale), parent, parent, [req, p = param_of(made)] { fuse_reply_entry(req, &p); });
   });
 }
 
@@ -119,25 +117,23 @@ void link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
 
 /// A request that only changes names.
 template <class Change>
-void answer_changed(fuse_req_t req, fuse_ino_t parent, const char* name, Change change) {
+void answer_changed(fuse_req_t req, fuse_ino_t from, fuse_ino_t parent, const char* name, Change change) {
   answer(req, parent, name, [&](Server& s) {
-    Invalidations stale = change(s.mount);
-    fuse_reply_err(req, 0);
-    then_settle(s, std::move(stale));
+    settle_around(s, change(s.mount), from, parent, [req] { fuse_reply_err(req, 0); });
   });
 }
 
 void unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  answer_changed(req, parent, name, [&](Mount& m) { return m.unlink(parent, name, caller_of(req)); });
+  answer_changed(req, parent, parent, name, [&](Mount& m) { return m.unlink(parent, name, caller_of(req)); });
 }
 
 void rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  answer_changed(req, parent, name, [&](Mount& m) { return m.remove_directory(parent, name, caller_of(req)); });
+  answer_changed(req, parent, parent, name, [&](Mount& m) { return m.remove_directory(parent, name, caller_of(req)); });
 }
 
 void rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
             unsigned flags) {
-  answer_changed(req, new_parent, new_name, [&](Mount& m) {
+  answer_changed(req, parent, new_parent, new_name, [&](Mount& m) {
     return m.rename(parent, name, new_parent, new_name, flags, caller_of(req));
   });
 }

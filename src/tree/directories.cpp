@@ -25,6 +25,7 @@ std::uint64_t Mount::open_directory(Ino ino, const Caller& caller) {
   for (const auto& [name, h] : s_->hidden)
     if (name.first == ino && s_->is_hidden(name, caller)) mine.push_back(name);
   for (const auto& [name, scratch] : dir.scratch_names) handle->entries.push_back({name, std::nullopt, scratch});
+  const std::size_t scratch_entries = handle->entries.size();
   const bool is_control = dir.kind == Inode::Kind::control;
   lock.unlock();
   const auto add = [&](const std::string& name, const Node& node) {
@@ -32,7 +33,12 @@ std::uint64_t Mount::open_directory(Ino ino, const Caller& caller) {
     return true;
   };
   if (is_control) control::list(*spot.view->session, TreePath(spot.path.begin() + 1, spot.path.end()), add);
-  else spot.view->session->working()->list(spot.path, add);
+  else
+    s_->ask(spot.view, [&](const Model& m) {
+      handle->entries.resize(scratch_entries);  // asked once more, the listing begins anew
+      m.list(spot.path, add);
+      return true;
+    });
   lock.lock();
   return s_->keep_handle(handle);
 }

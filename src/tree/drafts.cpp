@@ -187,7 +187,7 @@ void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
   op.path = spot.path;
   op.content = Recipe::literal(text);
   try {
-    spot.view->session->working()->apply(op);
+    ask(spot.view, [&](const Model& m) { return m.apply(op); });
   } catch (const Error& e) {
     if (e.code() == Errc::incomplete) return;  // a list in pieces; close tells
     spot.view->session->reject(spot.path, op.content, e.what());
@@ -240,15 +240,16 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   op.path = spot.path;
   op.content = scratch.freeze(draft->file->get(), to_string(spot.path));
   try {
-    const auto now = session.working()->find(spot.path);
+    const auto now = find(spot);
     const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
     if (!same) store(spot.view, std::move(op), draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
   } catch (...) {
-    const std::string sentence = current_failure().text;
-    session.note_error(spot.path, sentence);
+    const Failure failure = current_failure();
+    session.note_error(spot.path, failure.text);
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::refused;
-    draft->error = sentence;
+    draft->error = failure.text;
+    draft->may_go_on = failure.code == Errc::incomplete;
     throw;
   }
   session.note_error(spot.path, "");
@@ -316,7 +317,7 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     stale.push_back({name.first, name.second});
     return stale;
   }
-  const bool lingers = draft->progress == Progress::emptied || draft->progress == Progress::refused;
+  const bool lingers = draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
   if (!lingers || draft->is_new) drop_draft(draft);
   return stale;
 }

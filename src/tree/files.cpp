@@ -45,6 +45,7 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
       const std::string real = s_->inodes.real_of(inode);
       handle->file = std::make_shared<Fd>(::open(real.c_str(), (flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC | O_NOFOLLOW));
       if (!*handle->file) throw_errno(inode.name);
+      inode.open_file = handle->file;
       if (writes && (flags & O_TRUNC)) s_->scratch.resize(handle->file->get(), 0, inode.name);
       if (inode.draft && writes) {
         handle->draft = inode.draft;
@@ -142,6 +143,7 @@ Invalidations Mount::sync(std::uint64_t number, const Caller&) {
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     is_scratch = s_->inodes.at(draft->ino).kind == Inode::Kind::scratch;
+    if (draft->progress == Progress::refused) draft->progress = Progress::written;  // to be refused once more
   }
   try {
     return s_->save_draft(draft);
@@ -177,12 +179,22 @@ std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
     if (n < 0) throw_errno("read a draft");
     return static_cast<std::size_t>(n);
   }
-  Recipe content;
-  {
+  std::shared_ptr<View> view;
+  const auto content = [&] {
     const std::lock_guard<std::mutex> guard(s_->mutex);
-    content = s_->inodes.at(handle->ino).node.content;
+    const Inode& inode = s_->inodes.at(handle->ino);
+    view = s_->inodes.view_of(inode);
+    return inode.node.content;
+  };
+  try {
+    return content().read(at, into);
+  } catch (const Error& e) {
+    if (e.code() != Errc::stale) throw;
   }
-  return content.read(at, into);
+  // Touched or rewritten in place: if the bytes of this file are the same, they are now in the new generation.
+  view->session->refresh(true);
+  s_->changed(view);
+  return content().read(at, into);
 }
 
 std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at, std::size_t size) {
@@ -196,6 +208,11 @@ std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at
     }
     const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&piece.from);
     if (!extent || extent->first->descriptor() < 0 || piece.size - at < size) return std::nullopt;
+    try {
+      extent->first->read(extent->second + at, Buffer());  // nothing, but it tells whether the file is still what it was
+    } catch (const Error&) {
+      return std::nullopt;  // read() knows what to do
+    }
     return Place{extent->first->descriptor(), extent->second + at, size, extent->first};
   }
   return std::nullopt;

@@ -54,6 +54,35 @@ void InodeTable::move(Inode& inode, Ino parent, const std::string& name) {
   unpin(former);
 }
 
+void InodeTable::add_alias(Inode& inode, Alias alias) {
+  pin(alias.parent);
+  names_[{alias.parent, alias.name}] = inode.ino;
+  inode.aliases.push_back(std::move(alias));
+}
+
+void InodeTable::put_first(Inode& inode, Ino parent, const std::string& name) {
+  for (Alias& alias : inode.aliases) {
+    if (alias.parent != parent || alias.name != name) continue;
+    std::swap(alias.parent, inode.parent);
+    std::swap(alias.name, inode.name);
+    std::swap(alias.real, inode.real);
+    return;
+  }
+}
+
+bool InodeTable::remove_name(Inode& inode, Ino parent, const std::string& name) {
+  put_first(inode, parent, name);
+  unbind(parent, name);
+  if (inode.aliases.empty()) return false;
+  const Alias next = inode.aliases.back();
+  inode.aliases.pop_back();
+  inode.parent = next.parent;
+  inode.name = next.name;
+  inode.real = next.real;
+  unpin(parent);
+  return true;
+}
+
 void InodeTable::unpin(Ino ino) {
   Inode& inode = at(ino);
   if (inode.pins > 0) --inode.pins;

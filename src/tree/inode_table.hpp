@@ -34,6 +34,7 @@ struct Draft {
   unsigned opens = 0;
   std::string rejected_as;   // its bytes' name below rejected/
   std::string error;
+  bool may_go_on = false;    // refused only because the text ended too early: the next writer may append the rest
   Clock::time_point idle_since{};
   std::mutex saving;         // one save at a time; taken before the mount's mutex
 };
@@ -50,11 +51,11 @@ struct View {
   std::uint64_t saves = 0;  // since the last commit; flush_interval=N counts them
 };
 
-/// One more name of a scratch file.
+/// One more name of a scratch file (a hard link).
 struct Alias {
   Ino parent;
   std::string name;
-  std::string real;
+  std::string real;  // as Inode::real
 };
 
 /// One inode the kernel knows, or that somebody holds.
@@ -79,6 +80,7 @@ struct Inode {
   std::shared_ptr<View> view;    // where a checkpoint begins
   std::uint64_t lookups = 0;
   unsigned pins = 0;             // handles, reservations, children: reasons to stay beside the kernel's lookups
+  std::weak_ptr<Fd> open_file;   // scratch: what tells about it once it has no name
   bool linked = true;            // it still has a name
   Clock::time_point seen{};      // when the kernel was last told about it
   std::optional<std::timespec> mtime;  // set by a user on a committed file, until its bytes change
@@ -100,8 +102,14 @@ class InodeTable {
   /// Makes `inode` what stands under a name (its own by default).
   void bind(Inode& inode);
   void unbind(Ino parent, const std::string& name);
-  /// Gives an inode another name; children follow.
+  /// Gives an inode another name in place of its first one; children follow.
   void move(Inode& inode, Ino parent, const std::string& name);
+  /// Gives a scratch file one more name.
+  void add_alias(Inode& inode, Alias alias);
+  /// Makes a name the first one, if it is another of this inode's.
+  void put_first(Inode& inode, Ino parent, const std::string& name);
+  /// Takes a name away. @return whether the inode has one left
+  bool remove_name(Inode& inode, Ino parent, const std::string& name);
   void pin(Ino ino) { ++at(ino).pins; }
   void unpin(Ino ino);
   /// Drops an inode nobody holds any more, and its parents in turn.

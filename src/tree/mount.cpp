@@ -130,12 +130,10 @@ Inode& Mount::State::scratch_inode(Ino parent, const std::string& name, const st
 struct stat Mount::State::stat_of(const Inode& inode) {
   struct stat st {};
   if (inode.kind == Inode::Kind::scratch) {
-    if (inode.linked) {
-      st = stat_path(inodes.real_of(inode));
-    } else {
-      st.st_mode = S_IFREG | 0600;
-      st.st_nlink = 0;
-    }
+    const std::shared_ptr<Fd> open = inode.linked ? nullptr : inode.open_file.lock();
+    if (inode.linked) st = stat_path(inodes.real_of(inode));
+    else if (!open) throw Error(Errc::stale, inode.name + ": has no name any more");
+    else if (::fstat(open->get(), &st) != 0) throw_errno("stat " + inode.name);
     st.st_ino = inode.shown_ino;
     return st;
   }
@@ -191,6 +189,7 @@ Entry Mount::State::entry_of(Inode& inode, bool lasting) {
 }
 
 std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Caller& caller) {
+  if (name.size() > NAME_MAX) throw Error(Errc::name_too_long, name.substr(0, 32) + "...: a name has at most 255 bytes");
   std::unique_lock<std::mutex> lock(s_->mutex);
   const auto counted = [](Inode& inode, Entry entry) {
     ++inode.lookups;
@@ -241,7 +240,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
     return counted(inode, s_->entry_of(inode));
   }
   lock.unlock();
-  auto node = spot.view->session->working()->find(spot.path);
+  auto node = s_->find(spot);
   if (!node) return std::nullopt;
   lock.lock();
   Inode& inode = s_->version_of(parent, name, spot.path, std::move(*node));
@@ -256,25 +255,14 @@ void Mount::forget(Ino ino, std::uint64_t lookups) {
   s_->inodes.collect(ino);
 }
 
-Entry Mount::attributes(Ino ino, std::optional<std::uint64_t> handle, const Caller&) {
+Entry Mount::attributes(Ino ino) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   Inode& inode = s_->inodes.at(ino);
-  if (inode.kind == Inode::Kind::scratch && !inode.linked && handle) {
-    const auto open = s_->handles.find(*handle);
-    struct stat st {};
-    if (open != s_->handles.end() && open->second->file && ::fstat(open->second->file->get(), &st) == 0) {
-      Entry e;
-      e.ino = ino;
-      e.attributes = st;
-      e.attributes.st_ino = inode.shown_ino;
-      return e;
-    }
-  }
   if (inode.kind == Inode::Kind::model && inode.node.kind != Node::Kind::file && ino != kRoot) {
     // A directory may have changed its time, or be gone.
     const State::Spot spot = s_->spot_of(inode);
     lock.unlock();
-    auto node = spot.path.empty() ? std::nullopt : spot.view->session->working()->find(spot.path);
+    auto node = spot.path.empty() ? std::nullopt : s_->find(spot);
     lock.lock();
     Inode& again = s_->inodes.at(ino);
     if (node && node->kind == again.node.kind) again.node = std::move(*node);

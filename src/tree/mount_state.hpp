@@ -60,6 +60,24 @@ struct Mount::State {
     std::shared_ptr<View> view;
     TreePath path;
   };
+  /// Asks the working model; when a file behind it was rewritten in place by another program, the model of what is there
+  /// now. Not under the mutex.
+  template <class Question>
+  auto ask(const std::shared_ptr<View>& view, Question question) {
+    try {
+      return question(*view->session->working());
+    } catch (const Error& e) {
+      if (e.code() != Errc::stale) throw;
+    }
+    view->session->refresh(true);
+    return question(*view->session->working());
+  }
+  std::optional<Node> find(const Spot& spot) {
+    return ask(spot.view, [&](const Model& m) { return m.find(spot.path); });
+  }
+  std::optional<Node> vacant(const Spot& spot) {
+    return ask(spot.view, [&](const Model& m) { return m.vacant(spot.path); });
+  }
   Spot spot_of(const Inode& inode);                             // under mutex
   Spot spot_of(Ino parent, const std::string& name);            // under mutex
   Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex

@@ -53,15 +53,13 @@ Mount::State::Found Mount::State::look(std::unique_lock<std::mutex>& lock, Ino p
   }
   f.hidden = is_hidden({parent, name}, caller);
   if (f.in_control) return f;
-  const Ptr<Model> model = f.spot.view->session->working();
-  const TreePath path = f.spot.path;
   lock.unlock();
   std::optional<Node> node;
   try {
-    node = model->find(path);
+    node = find(f.spot);
   } catch (const Error& e) {
     if (e.code() != Errc::corrupt) throw;
-    node = model->vacant(path);  // damaged: a good one may take its place
+    node = vacant(f.spot);  // damaged: a good one may take its place
     if (!node) throw;
   }
   lock.lock();
@@ -117,7 +115,7 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
   std::optional<Node> vacant;
   if (!f.in_scratch_dir && !f.scratch) {
     lock.unlock();
-    vacant = session->working()->vacant(f.spot.path);
+    vacant = s_->vacant(f.spot);
     lock.lock();
   }
   const std::string real = f.scratch ? f.real : s_->real_for(f);
@@ -127,6 +125,7 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
   if (::fchown(handle->file->get(), caller.uid, caller.gid) != 0 && ::geteuid() == 0) throw_errno(name);
   ::fchmod(handle->file->get(), mode & ~caller.umask & 07777);
   Inode& inode = f.scratch ? *f.scratch : s_->place_scratch(parent, name, real);
+  inode.open_file = handle->file;
   handle->ino = inode.ino;
   if (vacant) {
     const auto draft = s_->new_draft(inode, *vacant, s_->processes.of(caller.thread), handle->file, session->epoch());
@@ -153,7 +152,7 @@ Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t 
     op.kind = Op::Kind::make_dir;
     op.path = f.spot.path;
     s_->store(f.spot.view, op, f.spot.view->session->epoch(), false, who);
-    const auto node = f.spot.view->session->working()->find(f.spot.path);
+    const auto node = s_->find(f.spot);
     Invalidations stale = s_->changed(f.spot.view);
     lock.lock();
     if (!node) throw Error(Errc::stale, to_string(f.spot.path) + ": was removed again");
@@ -214,8 +213,11 @@ Invalidations Mount::make_node(Ino parent, const std::string& name, mode_t mode,
 void Mount::State::forget_scratch_name(Ino parent, const std::string& name) {
   inodes.at(parent).scratch_names.erase(name);
   Inode* inode = inodes.named(parent, name);
-  inodes.unbind(parent, name);
-  if (!inode || inode->kind != Inode::Kind::scratch) return;
+  if (!inode || inode->kind != Inode::Kind::scratch) {
+    inodes.unbind(parent, name);
+    return;
+  }
+  if (inodes.remove_name(*inode, parent, name)) return;
   inode->linked = false;
   if (inode->draft && inode->draft->opens == 0) drop_draft(inode->draft);
   else inodes.collect(inode->ino);
@@ -341,9 +343,8 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
   const Inode& from = s_->inodes.at(ino);
   std::optional<Node> target = to.node;
   if (!target && !to.in_scratch_dir) {
-    const auto session = to.spot.view->session;
     lock.unlock();
-    target = session->working()->vacant(to.spot.path);
+    target = s_->vacant(to.spot);
     lock.lock();
   }
   const bool from_scratch = from.kind == Inode::Kind::scratch && from.linked;
@@ -357,14 +358,18 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
     return stale;
   }
   const std::string real = s_->real_for(to);
+  Inode* inode = nullptr;
   if (from_scratch) {
-    if (::link(s_->inodes.real_of(from).c_str(), real.c_str()) != 0) throw_errno(name);
+    inode = &s_->inodes.at(ino);
+    if (::link(s_->inodes.real_of(*inode).c_str(), real.c_str()) != 0) throw_errno(name);
+    s_->inodes.add_alias(*inode, {parent, name, to.in_scratch_dir ? std::string() : real});
+    if (!to.in_scratch_dir) s_->inodes.at(parent).scratch_names[name] = ino;
   } else {
     s_->copy_out(from.draft ? from.draft->base : from.node, real);
+    inode = &s_->place_scratch(parent, name, real);
   }
-  Inode& inode = s_->place_scratch(parent, name, real);
-  ++inode.lookups;
-  made = s_->entry_of(inode);
+  ++inode->lookups;
+  made = s_->entry_of(*inode);
   return {};
 }
 

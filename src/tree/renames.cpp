@@ -50,7 +50,7 @@ Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent,
     if (to.node) return s_->rename_scratch_onto(lock, from, to, exchange, caller);
     if (!to.scratch && !to.in_scratch_dir) {
       lock.unlock();
-      const auto vacant = from.spot.view->session->working()->vacant(to.spot.path);
+      const auto vacant = s_->vacant(to.spot);
       lock.lock();
       struct stat st;
       if (vacant && ::lstat(from.real.c_str(), &st) == 0) {
@@ -67,7 +67,7 @@ Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent,
   std::optional<Node> vacant = to.node;
   if (!to_scratch && !vacant) {
     lock.unlock();
-    vacant = to.spot.view->session->working()->vacant(to.spot.path);
+    vacant = s_->vacant(to.spot);
     lock.lock();
   }
   if (from.node->is_directory() || (!to_scratch && vacant)) return s_->rename_stored(lock, from, to, exchange, caller);
@@ -84,6 +84,9 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
   scratch.release(freed);
   Inode* moved = inodes.named(from.parent, from.name);
   Inode* other = inodes.named(to.parent, to.name);
+  if (moved && moved == other && !(flags & RENAME_EXCHANGE)) return {};  // two names of one file: nothing happens
+  if (moved) inodes.put_first(*moved, from.parent, from.name);
+  if (other) inodes.put_first(*other, to.parent, to.name);
   inodes.at(from.parent).scratch_names.erase(from.name);
   if (flags & RENAME_EXCHANGE) {
     if (moved && other) {
@@ -96,7 +99,7 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
     }
     return {};
   }
-  if (other && other != moved) forget_scratch_name(to.parent, to.name);
+  if (other) forget_scratch_name(to.parent, to.name);
   moved = inodes.named(from.parent, from.name);
   if (moved) {
     settle_scratch_name(*moved, to, to.in_scratch_dir ? std::string() : real);
@@ -128,17 +131,18 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
     return {{from.parent, from.name}, {to.parent, to.name}};
   }
   lock.unlock();
-  auto node = to.spot.view->session->working()->find(to.spot.path);
+  auto node = find(to.spot);
   Invalidations stale = changed(to.spot.view);
   lock.lock();
   scratch.release(Scratch::freed_by_removing(from.real));
   ::unlink(from.real.c_str());
   Inode* moved = inodes.named(from.parent, from.name);
-  inodes.at(from.parent).scratch_names.erase(from.name);
-  if (!moved || !node) {
-    inodes.unbind(from.parent, from.name);
+  if (!moved || !node || !moved->aliases.empty()) {  // with other names it stays scratch under those
+    forget_scratch_name(from.parent, from.name);
+    stale.push_back({to.parent, to.name});
     return stale;
   }
+  inodes.at(from.parent).scratch_names.erase(from.name);
   // The kernel moves its entry of the temporary onto the name: number and cached bytes are right as they are.
   if (moved->draft) drop_draft(moved->draft);
   moved->kind = Inode::Kind::model;

@@ -20,6 +20,9 @@ namespace {
 // Up to this size the bytes of a draft are kept as text: every document of a usual size, no more memory than it.
 constexpr std::uint64_t kText = 1 << 20;
 
+// A file name has 255 bytes; the rest of ours is added to it. src/commit sweeps by the same rule.
+constexpr std::size_t kNameKept = 200;
+
 std::uint64_t size_of(int fd, const std::string& name) {
   struct stat st;
   if (::fstat(fd, &st) != 0) throw_errno("stat " + name);
@@ -56,16 +59,21 @@ const std::string& Scratch::directory() {
   const std::lock_guard<std::mutex> guard(mutex_);
   if (!directory_.empty()) return directory_;
   const std::filesystem::path checkpoint(checkpoint_);
-  const std::string name = "." + checkpoint.filename().string() + ".ckptree-scratch-";
-  std::string made = make_directory((checkpoint.parent_path() / name).string());
-  if (made.empty()) {
-    const char* elsewhere = std::getenv("TMPDIR");
-    made = make_directory(std::string(elsewhere ? elsewhere : "/tmp") + "/" + name);
+  const std::string name = "." + checkpoint.filename().string().substr(0, kNameKept) + ".ckptree-scratch-";
+  // Who sweeps what dead mounts left may take the directory before it is locked: then another is made.
+  while (directory_.empty()) {
+    std::string made = make_directory((checkpoint.parent_path() / name).string());
+    if (made.empty()) {
+      const char* elsewhere = std::getenv("TMPDIR");
+      made = make_directory(std::string(elsewhere ? elsewhere : "/tmp") + "/" + name);
+    }
+    if (made.empty()) throw_errno("make a directory for drafts beside " + checkpoint_);
+    lock_ = Fd(::open(made.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!lock_) continue;
+    if (::flock(lock_.get(), LOCK_EX) != 0) throw_errno("lock " + made);
+    struct stat st;
+    if (::fstat(lock_.get(), &st) == 0 && st.st_nlink > 0) directory_ = made;
   }
-  if (made.empty()) throw_errno("make a directory for drafts beside " + checkpoint_);
-  lock_ = Fd(::open(made.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) throw_errno("lock " + made);
-  directory_ = made;
   return directory_;
 }
 

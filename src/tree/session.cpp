@@ -203,6 +203,7 @@ void Session::save(const std::vector<Op>& ops, std::uint64_t epoch) {
 void Session::commit() {
   const std::lock_guard<std::mutex> guard(commit_);
   if (pending_edits() == 0) return;
+  const std::uint64_t conflicts = conflicts_;
   try {
     commit_locked({}, epoch());
   } catch (...) {
@@ -216,6 +217,7 @@ void Session::commit() {
     reject_all(lost, reason);
     throw;
   }
+  if (conflicts_ != conflicts) throw Error(Errc::stale, last_error());
 }
 
 void Session::reject_all(const std::vector<Logged>& edits, const std::string& reason) {
@@ -238,10 +240,11 @@ void Session::discard() {
   working_ = committed_->model;
 }
 
-bool Session::refresh() {
-  // A commit under way looks for itself.
-  const std::unique_lock<std::mutex> guard(commit_, std::try_to_lock);
-  return guard.owns_lock() && refresh_locked();
+bool Session::refresh(bool wait) {
+  std::unique_lock<std::mutex> guard(commit_, std::defer_lock);
+  if (wait) guard.lock();
+  else if (!guard.try_lock()) return false;
+  return refresh_locked();
 }
 
 bool Session::refresh_locked() {
@@ -271,6 +274,7 @@ bool Session::refresh_locked() {
       }
     }
   }
+  conflicts_ += conflicts.size();
   if (!conflicts.empty()) reject_all(conflicts, last_error());
   return true;
 }

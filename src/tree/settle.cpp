@@ -125,7 +125,7 @@ Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, 
     stale.push_back({gone.name.first, gone.name.second});
     if (!gone.hidden.removes) continue;
     try {
-      const auto node = gone.spot.view->session->working()->find(gone.spot.path);
+      const auto node = find(gone.spot);
       if (!node) continue;
       const Invalidations more = remove_stored(gone.spot, *node, gone.hidden.who);
       stale.insert(stale.end(), more.begin(), more.end());

@@ -66,6 +66,8 @@ struct SmallModel final : Model {
     const std::string name = to_string(op.path);
     if (op.kind == Op::Kind::write) {
       const std::string text = op.content.text(1 << 20, name);
+      if (saving_of(op.path) == Node::Saving::whole && text == "{")
+        throw Error(Errc::incomplete, name + ": expected {...}, got '{'");
       if (saving_of(op.path) == Node::Saving::whole && (text.empty() || text.front() != '{' || text.find('}') == text.npos))
         throw Error(Errc::rejected, name + ": expected {...}, got '" + text + "'");
       if (saving_of(op.path) == Node::Saving::value && text.find_first_not_of("0123456789\n") != text.npos)
