@@ -137,6 +137,24 @@ Recipe standard_input() {
   return Recipe::extent(file, 0, spilled, "standard input");
 }
 
+void print(const Tree& tree, const TreePath& path) {
+  const Node node = tree.at(path);
+  if (node.kind == Node::Kind::link) {
+    put(node.target.data(), node.target.size());
+    put("\n", 1);
+    return;
+  }
+  if (node.kind != Node::Kind::file) throw Error(Errc::is_directory, to_string(path) + ": is a directory");
+  const std::uint64_t size = node.content.size();
+  std::vector<char> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(size, kBuffer)));
+  for (std::uint64_t at = 0; at < size;) {
+    const std::size_t n = node.content.read(at, {buffer.data(), buffer.size()});
+    if (n == 0) break;
+    put(buffer.data(), n);
+    at += n;
+  }
+}
+
 }  // namespace
 
 int ls_command(const Arguments& a) {
@@ -167,24 +185,10 @@ int ls_command(const Arguments& a) {
 }
 
 int cat_command(const Arguments& a) {
-  if (a.words.size() != 2) throw Stop(Status::usage, "cat: expected SOURCE and PATH");
+  if (a.words.size() < 2) throw Stop(Status::usage, "cat: expected SOURCE and PATH...");
   return about_source(a, [&] {
-    const TreePath path = parse_path(a.words[1]);
-    const Node node = Tree(a).at(path);
-    if (node.kind == Node::Kind::link) {
-      put(node.target.data(), node.target.size());
-      put("\n", 1);
-      return;
-    }
-    if (node.kind != Node::Kind::file) throw Error(Errc::is_directory, to_string(path) + ": is a directory");
-    const std::uint64_t size = node.content.size();
-    std::vector<char> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(size, kBuffer)));
-    for (std::uint64_t at = 0; at < size;) {
-      const std::size_t n = node.content.read(at, {buffer.data(), buffer.size()});
-      if (n == 0) break;
-      put(buffer.data(), n);
-      at += n;
-    }
+    const Tree tree(a);
+    for (std::size_t i = 1; i < a.words.size(); ++i) print(tree, parse_path(a.words[i]));
   });
 }
 

@@ -42,7 +42,7 @@ std::string help_text() {
       "Usage: ckptree [-f] [-o OPTION[,OPTION...]] SOURCE MOUNTPOINT\n"
       "       ckptree umount MOUNTPOINT\n"
       "       ckptree ls [-l] [-o OPTION,...] SOURCE [PATH]\n"
-      "       ckptree cat [-o OPTION,...] SOURCE PATH\n"
+      "       ckptree cat [-o OPTION,...] SOURCE PATH...\n"
       "       ckptree write [-o OPTION,...] SOURCE PATH <CONTENT\n"
       "       ckptree --help | --version\n"
       "\n"

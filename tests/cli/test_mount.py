@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -218,6 +219,19 @@ class Foreground(MountCase):
         said = server.communicate(timeout=20)[1]
         self.assertEqual(server.returncode, 9)
         self.assertIn(str(self.folder / "state/ckptree"), said)
+
+
+class Readme(MountCase):
+    def test_the_session_at_its_top_is_what_happens(self):
+        text = (support.top / "README.md").read_text()
+        session = [line[4:] for line in text.split("## Quick start")[0].splitlines() if line.startswith("    ")]
+        script = "".join(f"echo {shlex.quote(line)}\n{line[2:]}\n" for line in session if line.startswith("$ "))
+        path = f"{os.path.dirname(support.ckptree)}:{os.environ['PATH']}"
+        process = subprocess.run(["bash"], cwd=self.folder, input=script, env={**os.environ, "PATH": path},
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        # A terminal's bash does not count lines.
+        self.assertEqual(re.sub(r"bash: line \d+: ", "bash: ", process.stdout).splitlines(), session)
+        self.assertEqual(process.returncode, 0)
 
 
 @unittest.skipUnless(ROOT, "only root mounts through mount(8)")

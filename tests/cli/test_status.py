@@ -40,7 +40,7 @@ class Usage(Case):
         self.check(run(self.sample), 2, "expected SOURCE and MOUNTPOINT, got 1 argument; 'ckptree --help' tells more")
         self.check(run("umount"), 2, "umount: expected one MOUNTPOINT")
         self.check(run("ls"), 2, "ls: expected SOURCE and at most one PATH")
-        self.check(run("cat", self.sample), 2, "cat: expected SOURCE and PATH")
+        self.check(run("cat", self.sample), 2, "cat: expected SOURCE and PATH...")
         self.check(run("write", self.sample), 2, "write: expected SOURCE and PATH; the content comes from standard input")
         self.check(run("-o"), 2, "-o: expected a list of options behind it; 'ckptree --help' lists what there is")
 

@@ -36,7 +36,7 @@ class Look(Case):
     def test_cat_prints_a_file(self):
         self.check_text(run("cat", self.sample, "kind"), "torch\n")
         self.check_text(run("cat", self.sample, "metadata/config/training/lr"), "0.000625\n")
-        self.check_text(run("cat", self.sample, "metadata.path"), MEMBER + "\n")
+        self.check_text(run("cat", self.sample, "metadata.path", "kind"), MEMBER + "\ntorch\n")
         self.assertEqual(run("cat", self.sample, "metadata.json").stdout, zipfile.ZipFile(self.sample).read(MEMBER))
 
     def test_cat_prints_an_array_as_npy(self):

@@ -58,7 +58,7 @@ complete -c ckptree -n __ckptree_needs_command -a write -d 'store standard input
 complete -c ckptree -n 'not __ckptree_in umount ls cat write' -s f -l foreground -d 'stay in the foreground'
 complete -c ckptree -n '__ckptree_in ls' -s l -d 'the long form'
 complete -c ckptree -n 'not __ckptree_in umount' -s o -x -a '(__ckptree_options)' -d 'options of the view'
-complete -c ckptree -n '__ckptree_in ls cat write; and test (count (commandline -opc)) -eq 3' -f -a '(__ckptree_paths)'
+complete -c ckptree -n '__ckptree_in ls cat write; and test (count (commandline -opc)) -ge 3' -f -a '(__ckptree_paths)'
 complete -c ckptree -n '__ckptree_in umount' -x -a '(__fish_complete_directories)'
 complete -c ckptree -s h -l help -d 'print a summary'
 complete -c ckptree -s V -l version -d 'print the version'
