@@ -40,7 +40,7 @@ TEST_CASE("data.pkl that outgrows its place goes behind the storages, stays firs
   CHECK(d->members()[0].header == checkpoint().body.size());
   CHECK(data_of(grown, "m/data.pkl") % 64 == 0);
   CHECK(grown.substr(0, 64) == old.substr(0, 64));
-  CHECK(grown.substr(64, 316) == std::string(316, '\0'));
+  CHECK(grown.substr(64, 300) == std::string(300, '\0'));
   auto expected = places(old);
   expected[0] = "m/data.pkl " + std::to_string(checkpoint().body.size()) + " 5000";
   CHECK(places(grown) == expected);
@@ -120,11 +120,65 @@ TEST_CASE("what a removed member leaves is zeroed", "[zip][rewrite]") {
   CHECK(member(fresh, "m/z").header == a.entries.back().header);
 }
 
-TEST_CASE("a removed first member leaves its local header: the file must begin with one", "[zip][rewrite]") {
-  const std::string old = checkpoint().bytes();
-  const std::string fresh = edit(old, {{"m/data.pkl", std::nullopt}});
-  CHECK(fresh.substr(0, 64) == old.substr(0, 64));
-  CHECK(fresh.substr(64, 316) == std::string(316, '\0'));
+TEST_CASE("the local header that the file must begin with becomes that of a member of zeros", "[zip][rewrite]") {
+  const std::string nothing(300, '\0');
+  SECTION("with torch's descriptor") {
+    const std::string old = checkpoint().bytes(), fresh = edit(old, {{"m/data.pkl", std::nullopt}});
+    CHECK(fresh.substr(0, 64) == old.substr(0, 64));
+    CHECK((fresh.substr(64, 300) == nothing));
+    CHECK(fresh.substr(364, 16) == "PK\7\10" + le(crc(nothing), 4) + le(300, 4) + le(300, 4));
+  }
+  SECTION("with what is free behind it") {
+    const std::string old = checkpoint().bytes();
+    const std::string fresh = edit(old, {{"m/data.pkl", std::nullopt}, {"m/.format_version", std::nullopt}});
+    const std::uint64_t next = member(old, "m/.storage_alignment").header, n = next - 16 - 64;
+    CHECK(fresh.substr(next - 16, 16) == "PK\7\10" + le(crc(std::string(n, '\0')), 4) + le(n, 4) + le(n, 4));
+    CHECK((fresh.substr(64, n) == std::string(n, '\0')));
+  }
+  SECTION("with no room for a whole descriptor") {
+    Archive a = Archive().torch("m/data.pkl", "");
+    a.body.replace(6, 2, le(0x0808, 2));
+    a.body += le(0, 12);
+    const std::string fresh = edit(a.torch("m/data/0", "0").bytes(), {{"m/data.pkl", std::nullopt}});
+    CHECK(fresh.substr(64, 12) == le(0, 12));
+  }
+  SECTION("with sizes in the header, deflated") {
+    const Archive a = Archive().python("m/data.pkl", std::string(300, 'p'), true).torch("m/data/0", "0");
+    const std::uint64_t size = a.entries[0].compressed;
+    const std::string old = a.bytes(), fresh = edit(old, {{"m/data.pkl", std::nullopt}});
+    const std::string zeros(size, '\0');
+    CHECK(fresh.substr(8, 2) == le(0, 2));
+    CHECK(fresh.substr(14, 12) == le(crc(zeros), 4) + le(size, 4) + le(size, 4));
+    CHECK(fresh.substr(40, size) == zeros);
+  }
+  SECTION("with lengths that are damaged") {
+    Archive a = checkpoint();
+    a.body.replace(28, 2, "\xFF\xFF");
+    const std::string fresh = edit(a.bytes(), {{"m/data.pkl", std::nullopt}});
+    const std::string zeros(334, '\0');
+    CHECK(fresh.substr(0, 26) == a.body.substr(0, 26));
+    CHECK((fresh.substr(26, 338) == le(0, 4) + zeros));
+    CHECK(fresh.substr(364, 16) == "PK\7\10" + le(crc(zeros), 4) + le(334, 4) + le(334, 4));
+  }
+}
+
+TEST_CASE("an archive that does not begin with a member has no gap behind the storages", "[zip][rewrite]") {
+  const std::string old = checkpoint().python("m/a", std::string(100, 'a')).bytes();
+  const std::string grown = edit(old, {{"m/data.pkl", becomes(std::string(5000, 'q'))}, {"m/b", becomes("b")}});
+  CHECK(member(grown, "m/b").header > member(grown, "m/data.pkl").header);
+  const std::string again = edit(grown, {{"m/data.pkl", becomes(std::string(9000, 'q'))}});
+  const auto d = open(again);
+  std::uint64_t at = member(old, "m/a").header;
+  for (const char* name : {"m/a", "m/data.pkl", "m/b"}) {
+    CHECK(d->find(name)->header == at);
+    at = d->end_offset(*d->find(name));
+  }
+  CHECK(d->directory_offset() == at);
+}
+
+TEST_CASE("an archive that does not begin with a member has no zip64 end it can do without", "[zip][rewrite]") {
+  const std::string grown = edit(checkpoint().bytes(), {{"m/data.pkl", becomes(std::string(5000, 'q'))}});
+  CHECK_FALSE(open(grown)->has_zip64_end());
 }
 
 TEST_CASE("members behind a removed storage move up, aligned, with flags and descriptors", "[zip][rewrite]") {

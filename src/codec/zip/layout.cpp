@@ -59,7 +59,9 @@ class Layout {
     std::uint64_t alive = 0;
     for (const Item& i : items_)
       if (i.at >= floor) alive += end_of(i) - i.at;
-    return end() - floor - alive > bearable(alive);
+    const bool begins = std::any_of(items_.begin(), items_.end(), [](const Item& i) { return i.at == 0; });
+    // Where the file does not begin with a member, 7-Zip goes from header to header, and takes a gap for the end.
+    return end() - floor - alive > (begins ? bearable(alive) : 0);
   }
 
  private:

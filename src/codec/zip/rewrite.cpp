@@ -7,16 +7,13 @@
 #include <unordered_map>
 
 #include "ckptree/error.hpp"
+#include "codec/zip/erase.hpp"
 #include "codec/zip/layout.hpp"
 
 namespace ckptree::zip {
 namespace {
 
 constexpr std::uint64_t kMaxAlignment = 32768;  // padding and the other fields share 65,535 bytes
-
-struct Zeros final : Computed {
-  void read(std::uint64_t, Buffer into) const override { std::fill(into.begin(), into.end(), '\0'); }
-};
 
 /// UTF-8 as the flag of a record promises it.
 bool is_utf8(Bytes text) {
@@ -127,40 +124,6 @@ Recipe bytes_of(const Directory& directory, Item& i, const Rules& rules) {
   return bytes;
 }
 
-/// End of a local header, as far as that of a damaged member can be told.
-std::uint64_t header_end(const Directory& directory, const Member& m) {
-  try {
-    return directory.data_offset(m);
-  } catch (const Error& e) {
-    if (e.code() != Errc::corrupt) throw;
-    return m.header + kLocalSize + m.name.size();
-  }
-}
-
-/// What was `old`'s and is nobody's now becomes zeros: it may hold secrets, and its local header would confuse readers
-/// that stream. But a file must begin with one, even a stale one. @param written  ascending pieces with the new places
-/// of members
-void zero(const Directory& directory, const Member& old, const std::vector<Rewrite::Piece>& written, std::uint64_t end,
-          std::vector<Rewrite::Piece>& zeros) {
-  std::uint64_t at = old.header;
-  const std::uint64_t stop = std::min(end_of(directory, old), end);
-  const auto blank = [&](std::uint64_t to) {
-    if (at == 0) at = header_end(directory, old);
-    if (at >= to) return;
-    Recipe r;
-    r.pieces.push_back({Ptr<Computed>(std::make_shared<Zeros>()), to - at});
-    zeros.push_back({at, r});
-  };
-  const auto later = [](std::uint64_t a, const Rewrite::Piece& p) { return a < p.at; };
-  auto next = std::upper_bound(written.begin(), written.end(), at, later);
-  if (next != written.begin()) at = std::max(at, std::prev(next)->at + std::prev(next)->content.size());
-  for (; next != written.end() && next->at < stop; ++next) {
-    blank(next->at);
-    at = next->at + next->content.size();
-  }
-  blank(stop);
-}
-
 }  // namespace
 
 std::uint32_t crc_of(const Recipe& content) {
@@ -181,6 +144,8 @@ Rewrite rewrite(const Directory& directory, const ChangeSet& changes, const Rule
   std::vector<const Member*> gone;
   std::vector<Item> items = sort_out(directory, changes, gone);
   const std::uint64_t end = lay_out(directory, items, gone, rules);
+  std::uint64_t begin = end;
+  for (const Item& i : items) begin = std::min(begin, i.at);
 
   Rewrite result;
   std::string records;
@@ -203,13 +168,15 @@ Rewrite rewrite(const Directory& directory, const ChangeSet& changes, const Rule
 
   const auto by_place = [](const Rewrite::Piece& a, const Rewrite::Piece& b) { return a.at < b.at; };
   std::sort(result.pieces.begin(), result.pieces.end(), by_place);
-  std::vector<Rewrite::Piece> zeros;
-  for (const Member* m : dead) zero(directory, *m, result.pieces, end, zeros);
-  result.pieces.insert(result.pieces.end(), zeros.begin(), zeros.end());
+  const std::vector<Rewrite::Piece> erased = erase(directory, dead, result.pieces, begin, end);
+  result.pieces.insert(result.pieces.end(), erased.begin(), erased.end());
   std::sort(result.pieces.begin(), result.pieces.end(), by_place);
 
   const std::uint64_t size = records.size();
-  records += trailer(end, size, items.size(), directory.has_zip64_end(), directory.comment());
+  // Where the first local header is nobody's, 7-Zip looks at all of them, and then not at a zip64 end it can do
+  // without.
+  const bool zip64 = directory.has_zip64_end() && begin == 0;
+  records += trailer(end, size, items.size(), zip64, directory.comment());
   result.size = end + records.size();
   result.pieces.push_back({end, Recipe::literal(std::move(records))});
 

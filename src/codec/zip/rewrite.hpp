@@ -33,10 +33,12 @@ struct Rewrite {
 ///  - of several members of a changed name the last is changed, the others go: no reader agrees with another on them;
 ///  - new members come last: stored, no descriptor, local header equal to the record, aligned with torch's "FB" extra
 ///    field, a valid DOS date and an extended timestamp;
-///  - bytes no member owns any more are zeroed, but for a local header that the file must begin with; when they outgrow
-///  a
-///    bound, members behind the last fixed one close ranks; when a fixed one is removed, all behind it do;
-///  - zip64 fields where a value needs them and only there; zip64 end record where the archive had one or needs it.
+///  - bytes no member owns any more are zeroed; the local header that the file must begin with stays, as that of a
+///  member
+///    of zeros. When dead bytes outgrow a bound (none, where the file begins with such a one), members behind the last
+///    fixed one close ranks; when a fixed one is removed, all behind it do;
+///  - zip64 fields where a value needs them and only there; zip64 end record where the archive needs it, or had one and
+///    begins with a member.
 /// @throws Error Errc::exists when a new name equals another but for case (torch looks names up without case);
 ///         Errc::corrupt when members overlap: nothing can be told about what is free then; Errc::invalid for an edit
 ///         that leaves no member, Errc::name_too_long
