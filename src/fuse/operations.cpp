@@ -164,7 +164,9 @@ void read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t at, fuse_file_
     const auto from = static_cast<std::uint64_t>(at);
     if (size >= kSplice) {
       if (const auto place = s.mount.locate(fi->fh, from, size)) {
-        fuse_bufvec data = FUSE_BUFVEC_INIT(place->size);
+        fuse_bufvec data{};  // FUSE_BUFVEC_INIT is C, and clang says so
+        data.count = 1;
+        data.buf[0].size = place->size;
         data.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY);
         data.buf[0].fd = place->descriptor;
         data.buf[0].pos = static_cast<off_t>(place->at);
