@@ -95,8 +95,11 @@ std::shared_ptr<Draft> Mount::State::begin_draft(std::unique_lock<std::mutex>& l
   if (!truncate) {
     auto& candidates = drafts[name];
     std::shared_ptr<Draft> joined;
-    for (const auto& d : candidates)
-      if (d->owner == who && d->opens > 0) joined = d;
+    for (const auto& d : candidates) {
+      // One that was saved is as good as the document, until somebody else saves another.
+      const bool outdated = d->progress == Progress::saved && d->saved_as != shown.node.content.tag;
+      if (d->owner == who && d->opens > 0 && !outdated) joined = d;
+    }
     if (!joined)
       for (const auto& d : candidates)
         if (d->opens == 0 && (d->progress == Progress::emptied || d->progress == Progress::refused)) joined = d;
@@ -133,10 +136,19 @@ std::shared_ptr<Draft> Mount::State::begin_draft(std::unique_lock<std::mutex>& l
 
 void Mount::State::reserve(const Draft& draft, const Caller& caller) {
   const Inode& inode = inodes.at(draft.ino);
-  Reservation& want = wanted[caller.thread];
-  if (want.draft != 0) inodes.unpin(want.draft);
-  want = {draft.ino, inode.parent, inode.name, Clock::now() + kReserved};
+  end_reservation(caller.thread);
+  wanted[caller.thread] = {draft.ino, inode.parent, inode.name, Clock::now() + kReserved};
+  ++inode.draft->reserved;
   inodes.pin(draft.ino);
+}
+
+void Mount::State::end_reservation(pid_t thread) {
+  const auto want = wanted.find(thread);
+  if (want == wanted.end()) return;
+  const Ino ino = want->second.draft;
+  wanted.erase(want);
+  if (const auto draft = inodes.at(ino).draft) --draft->reserved;
+  inodes.unpin(ino);
 }
 
 bool Mount::State::is_reserved(const Draft& draft, const Caller& caller) {
@@ -145,27 +157,19 @@ bool Mount::State::is_reserved(const Draft& draft, const Caller& caller) {
 }
 
 void Mount::State::claim(const Draft& draft, const Caller& caller) {
-  if (!is_reserved(draft, caller)) return;
-  wanted.erase(caller.thread);
-  inodes.unpin(draft.ino);
+  if (is_reserved(draft, caller)) end_reservation(caller.thread);
 }
 
 void Mount::State::expire_drafts(Clock::time_point now) {
-  for (auto it = wanted.begin(); it != wanted.end();) {
-    if (now < it->second.until) {
-      ++it;
-      continue;
-    }
-    const Ino draft = it->second.draft;
-    it = wanted.erase(it);
-    inodes.unpin(draft);
-  }
+  std::vector<pid_t> late;
+  for (const auto& [thread, want] : wanted)
+    if (now >= want.until) late.push_back(thread);
+  for (const pid_t thread : late) end_reservation(thread);
   std::vector<std::shared_ptr<Draft>> idle;
   for (const auto& [name, list] : drafts)
     for (const auto& d : list) {
       const Inode* inode = inodes.find(d->ino);
-      const bool wanted_still = std::any_of(wanted.begin(), wanted.end(), [&](const auto& w) { return w.second.draft == d->ino; });
-      if (d->opens == 0 && !wanted_still && now >= d->idle_since + kLinger && inode && inode->kind == Inode::Kind::draft)
+      if (d->opens == 0 && d->reserved == 0 && now >= d->idle_since + kLinger && inode && inode->kind == Inode::Kind::draft)
         idle.push_back(d);
     }
   for (const auto& d : idle) drop_draft(d);
@@ -239,6 +243,7 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   Session& session = *spot.view->session;
   op.path = spot.path;
   op.content = scratch.freeze(draft->file->get(), to_string(spot.path));
+  const std::string tag = op.content.tag;
   try {
     const auto now = find(spot);
     const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
@@ -262,6 +267,7 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::saved;
     draft->is_new = false;
+    draft->saved_as = tag;
     draft->epoch = session.epoch();
     hidden.erase(name);
     Inode& inode = inodes.at(draft->ino);
@@ -318,7 +324,8 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     return stale;
   }
   const bool lingers = draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
-  if (!lingers || draft->is_new) drop_draft(draft);
+  const bool awaited = draft->opens > 0 || draft->reserved > 0;  // somebody is on the way to it
+  if ((!lingers || draft->is_new) && !awaited) drop_draft(draft);
   return stale;
 }
 

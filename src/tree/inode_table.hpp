@@ -32,6 +32,8 @@ struct Draft {
   std::uint64_t writes = 0;  // counts changes, so that a save knows what it saw
   std::optional<std::timespec> mtime;  // set by its writer
   unsigned opens = 0;
+  unsigned reserved = 0;     // lookups on their way to it
+  std::string saved_as;      // the tag of what was saved last
   std::string rejected_as;   // its bytes' name below rejected/
   std::string error;
   bool may_go_on = false;    // refused only because the text ended too early: the next writer may append the rest

@@ -101,6 +101,7 @@ struct Mount::State {
   void reserve(const Draft& draft, const Caller& caller);       // under mutex
   void claim(const Draft& draft, const Caller& caller);         // under mutex: the lookup came
   bool is_reserved(const Draft& draft, const Caller& caller);   // under mutex
+  void end_reservation(pid_t thread);                           // under mutex
   void expire_drafts(Clock::time_point now);                    // under mutex
   void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
   Invalidations save_draft(const std::shared_ptr<Draft>& draft);
