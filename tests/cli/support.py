@@ -22,6 +22,19 @@ def run(*arguments, input=b"", **options):
     return process
 
 
+def own_mounts():
+    """Words before a command that give it a mount namespace of its own, or None where there is none to be had."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    commands = [["unshare", "--mount", *as_root]]
+    # In a chroot / is no mount, and cannot be made private. It need not be, where nothing is shared.
+    if "shared:" not in pathlib.Path("/proc/self/mountinfo").read_text():
+        commands.append(["unshare", "--mount", "--propagation", "unchanged", *as_root])
+    for command in commands:
+        if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode == 0:
+            return command
+    return None
+
+
 class Case(unittest.TestCase):
     """A test with a folder of its own and a fresh sample in it."""
 

@@ -234,7 +234,10 @@ class Readme(MountCase):
         self.assertEqual(process.returncode, 0)
 
 
-@unittest.skipUnless(ROOT, "only root mounts through mount(8)")
+UNSHARE = support.own_mounts()
+
+
+@unittest.skipUnless(ROOT and UNSHARE, "only root mounts through mount(8), and only a mount namespace can have another /sbin")
 class MountProgram(MountCase):
     """mount(8) finds its helpers in /sbin. A mount namespace of its own gets a /sbin with ours, or without."""
 
@@ -255,7 +258,7 @@ class MountProgram(MountCase):
         fstab.write_text(f"{self.sample} {self.mnt} fuse.ckptree nofail,x-systemd.requires=network.target,ro 0 0\n")
         environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                        "LIBMOUNT_FSTAB": str(fstab), "SRC": str(self.sample), "MNT": str(self.mnt)}
-        process = subprocess.run(["unshare", "--mount", "sh", "-euc", f'mount --bind "{sbin}" /usr/sbin\n{body}'],
+        process = subprocess.run([*UNSHARE, "sh", "-euc", f'mount --bind "{sbin}" /usr/sbin\n{body}'],
                                  env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                  text=True, timeout=60)
         self.assertEqual((process.returncode, process.stderr), (0, ""))

@@ -12,7 +12,7 @@ from support import Case, run
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 # A mount namespace of its own, in which the test may cover what it likes.
-UNSHARE = ["unshare", "--mount"] if ROOT else ["unshare", "--mount", "--map-root-user"]
+UNSHARE = support.own_mounts()
 
 
 def in_namespace(script, *arguments):
@@ -21,10 +21,6 @@ def in_namespace(script, *arguments):
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     process.said = process.stderr
     return process
-
-
-def can_unshare():
-    return subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL).returncode == 0
 
 
 class Usage(Case):
@@ -143,14 +139,14 @@ class MountPoint(Case):
         self.check(run(self.sample, place, preexec_fn=lambda: os.setuid(NOBODY)), 8,
                    f"{place}: no permission to mount there: it is not writable for you")
 
-    @unittest.skipUnless(can_unshare(), "no mount namespaces here")
+    @unittest.skipUnless(UNSHARE, "no mount namespaces here")
     def test_busy(self):
         place = self.folder / "mnt"
         place.mkdir()
         self.check(in_namespace('mount -t tmpfs other "$3" && exec "$1" "$2" "$3"', self.sample, place), 6,
                    f"{place}: busy: other is mounted there (tmpfs)")
 
-    @unittest.skipUnless(can_unshare(), "no mount namespaces here")
+    @unittest.skipUnless(UNSHARE, "no mount namespaces here")
     def test_what_is_unmounted_has_to_be_ours(self):
         place = self.folder / "mnt"
         self.check(run("umount", place), 6, f"{place}: no such directory")
@@ -160,7 +156,7 @@ class MountPoint(Case):
                    f"{place}: not a mount of ckptree")
 
 
-@unittest.skipUnless(can_unshare(), "no mount namespaces here")
+@unittest.skipUnless(UNSHARE, "no mount namespaces here")
 class Device(Case):
     def setUp(self):
         super().setUp()
