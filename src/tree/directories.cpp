@@ -105,7 +105,7 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
         path.push_back(e.name);
         Inode& inode = s_->version_of(open->ino, e.name, path, *e.node);
         ++inode.lookups;
-        found = s_->entry_of(inode);
+        found = s_->entry_of(inode, s_->may_last({open->ino, e.name}, inode));
       }
     }
     if (!found) {

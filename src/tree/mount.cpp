@@ -94,6 +94,13 @@ std::shared_ptr<Draft> Mount::State::own_replacement(const Name& name, const Cal
   return nullptr;
 }
 
+bool Mount::State::may_last(const Name& name, const Inode& inode) {
+  // A derived file at the top comes and goes with its neighbours, whose removal locks the directory that it would have to
+  // be taken from.
+  const bool derived = inode.node.kind == Node::Kind::file && inode.node.saving == Node::Saving::none && !options.read_only;
+  return !in_flux(name) && !(derived && inodes.at(name.first).view);
+}
+
 bool Mount::State::in_flux(const Name& name) { return hidden.count(name) > 0 || drafts.count(name) > 0; }
 
 Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreePath& path, Node node) {
@@ -244,7 +251,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
   if (!node) return std::nullopt;
   lock.lock();
   Inode& inode = s_->version_of(parent, name, spot.path, std::move(*node));
-  return counted(inode, s_->entry_of(inode, !s_->in_flux(key)));
+  return counted(inode, s_->entry_of(inode, s_->may_last(key, inode)));
 }
 
 void Mount::forget(Ino ino, std::uint64_t lookups) {

@@ -87,6 +87,7 @@ struct Mount::State {
   void hide(const Name& name, ProcessPtr who, bool removes);    // under mutex
   bool is_hidden(const Name& name, const Caller& caller);       // under mutex
   std::shared_ptr<Draft> own_replacement(const Name& name, const Caller& caller);  // under mutex
+  bool may_last(const Name& name, const Inode& inode);          // under mutex: the kernel may remember the name
   bool in_flux(const Name& name);                               // under mutex: a draft or a hidden name: ask us every time
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);    // under mutex
@@ -120,7 +121,8 @@ struct Mount::State {
   void settle_scratch_name(Inode& inode, const Found& to, const std::string& real);
   void settle_replaced(const Name& name);                       // takes the mutex
   void adopt_owner(const std::string& real, const Caller& caller);
-  void copy_out(const Node& node, const std::string& real);
+  mode_t mode_of_copies() const { return checkpoint.st_mode & 0666; }  // under mutex
+  void copy_out(const Node& node, const std::string& real, mode_t mode);
   void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
                      const Caller& caller);
   Invalidations remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);

@@ -43,11 +43,13 @@ Mount::State::Found Mount::State::look(std::unique_lock<std::mutex>& lock, Ino p
   if (f.in_scratch_dir) {
     f.real = inodes.real_of(dir) + "/" + name;
     f.scratch = inodes.named(parent, name);
+    if (f.scratch) inodes.put_first(*f.scratch, parent, name);
     return f;
   }
   const auto overlay = dir.scratch_names.find(name);
   if (overlay != dir.scratch_names.end()) {
     f.scratch = &inodes.at(overlay->second);
+    inodes.put_first(*f.scratch, parent, name);  // of its names, the one that is meant
     f.real = inodes.real_of(*f.scratch);
     return f;
   }
@@ -365,7 +367,7 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
     s_->inodes.add_alias(*inode, {parent, name, to.in_scratch_dir ? std::string() : real});
     if (!to.in_scratch_dir) s_->inodes.at(parent).scratch_names[name] = ino;
   } else {
-    s_->copy_out(from.draft ? from.draft->base : from.node, real);
+    s_->copy_out(from.draft ? from.draft->base : from.node, real, s_->mode_of_copies());
     inode = &s_->place_scratch(parent, name, real);
   }
   ++inode->lookups;
@@ -374,9 +376,9 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
 }
 
 /// A scratch copy of a file of the checkpoint: what a rename away or a link of it leaves.
-void Mount::State::copy_out(const Node& node, const std::string& real) {
+void Mount::State::copy_out(const Node& node, const std::string& real, mode_t mode) {
   if (node.kind != Node::Kind::file) throw Error(Errc::immutable, "only files can be copied out of the checkpoint by a link");
-  const Fd file(::open(real.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, checkpoint.st_mode & 0666));
+  const Fd file(::open(real.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file) throw_errno(real);
   std::vector<char> buffer(1 << 17);
   for (std::uint64_t at = 0;;) {

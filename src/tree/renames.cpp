@@ -84,7 +84,6 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
   scratch.release(freed);
   Inode* moved = inodes.named(from.parent, from.name);
   Inode* other = inodes.named(to.parent, to.name);
-  if (moved && moved == other && !(flags & RENAME_EXCHANGE)) return {};  // two names of one file: nothing happens
   if (moved) inodes.put_first(*moved, from.parent, from.name);
   if (other) inodes.put_first(*other, to.parent, to.name);
   inodes.at(from.parent).scratch_names.erase(from.name);
@@ -126,7 +125,7 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
   store_scratch(lock, from.real, to, to.node->saving, caller);
   if (exchange) {
     const std::string swapped = scratch.fresh_path();
-    copy_out(old, swapped);
+    copy_out(old, swapped, mode_of_copies());
     rename_real(swapped, from.real, 0, from.name);
     return {{from.parent, from.name}, {to.parent, to.name}};
   }
@@ -187,9 +186,10 @@ Invalidations Mount::State::rename_away(std::unique_lock<std::mutex>& lock, cons
   if (from.node->saving == Node::Saving::none) throw Error(Errc::immutable, to_string(from.spot.path) + ": cannot be moved");
   const ProcessPtr who = processes.of(caller.thread);
   const Node node = *from.node;
+  const mode_t mode = mode_of_copies();
   lock.unlock();
   const std::string copy = scratch.fresh_path();
-  copy_out(node, copy);
+  copy_out(node, copy, mode);
   adopt_owner(copy, caller);
   lock.lock();
   std::string real = copy;

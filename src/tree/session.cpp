@@ -117,14 +117,22 @@ void Session::refuse_if_stale(const Op& op, std::uint64_t epoch) const {
 }
 
 void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch) {
-  const std::lock_guard<std::mutex> guard(state_);
-  Ptr<Model> next = working_;
-  for (const Op& op : ops) {
-    refuse_if_stale(op, epoch);
-    next = next->apply(op);
+  const auto attempt = [&] {
+    const std::lock_guard<std::mutex> guard(state_);
+    Ptr<Model> next = working_;
+    for (const Op& op : ops) {
+      refuse_if_stale(op, epoch);
+      next = next->apply(op);
+    }
+    working_ = next;
+    for (const Op& op : ops) log_.push_back({op, epoch_});
+  };
+  try {
+    attempt();
+  } catch (const Error& e) {
+    if (e.code() != Errc::stale || !refresh(true)) throw;
+    attempt();  // on what is there now
   }
-  working_ = next;
-  for (const Op& op : ops) log_.push_back({op, epoch_});
 }
 
 void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
@@ -150,21 +158,21 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
 
 void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
   for (int attempt = 1;; ++attempt) {
-    Ptr<Snapshot> base;
-    Ptr<Model> edited;
-    std::size_t taken = 0;
-    {
-      const std::lock_guard<std::mutex> guard(state_);
-      base = committed_;
-      edited = working_;
-      taken = log_.size();
-      for (const Op& op : extra) {
-        refuse_if_stale(op, epoch);
-        edited = edited->apply(op);
-      }
-      committing_ = true;
-    }
     try {
+      Ptr<Snapshot> base;
+      Ptr<Model> edited;
+      std::size_t taken = 0;
+      {
+        const std::lock_guard<std::mutex> guard(state_);
+        base = committed_;
+        edited = working_;
+        taken = log_.size();
+        for (const Op& op : extra) {
+          refuse_if_stale(op, epoch);
+          edited = edited->apply(op);
+        }
+        committing_ = true;
+      }
       Snapshot fresh = checkpoint_->commit(*base, *edited, Stamp{now()});
       const std::vector<TreePath> waiting = edited->waiting();
       const auto waits = [&](const Op& op) {
@@ -180,18 +188,16 @@ void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
       publish(std::move(fresh), std::move(rest));
       return;
     } catch (const Error& e) {
-      const bool again = e.code() == Errc::stale && attempt < kAttempts;
       {
         const std::lock_guard<std::mutex> guard(state_);
         committing_ = false;
       }
-      if (!again) throw;
+      if (e.code() != Errc::stale || attempt == kAttempts || !refresh_locked()) throw;
     } catch (...) {
       const std::lock_guard<std::mutex> guard(state_);
       committing_ = false;
       throw;
     }
-    refresh_locked();
   }
 }
 
