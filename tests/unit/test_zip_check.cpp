@@ -138,7 +138,7 @@ TEST_CASE("a check finds every byte that was not written as intended", "[zip][re
   const ChangeSet changes{
       {"m/a", becomes("A longer text than before")}, {"m/new", becomes("n")}, {"m/b", std::nullopt}};
   const zip::Rewrite r = zip::rewrite(*d, changes, kRules);
-  const std::string good = apply(old, r);
+  const std::string good = assemble(old, r);
   zip::check(memory_file("new", good), *d, changes, r);
   for (const auto& p : r.pieces)
     for (std::uint64_t i = p.at; i < p.at + p.content.size(); ++i) {
@@ -161,8 +161,8 @@ TEST_CASE("a check finds a rewrite that does not do what was asked", "[zip][rewr
   const auto d = open(old);
   const auto finds = [&](const ChangeSet& done, const ChangeSet& asked, const std::string& text) {
     const zip::Rewrite r = zip::rewrite(*d, done, kRules);
-    CHECK_THROWS_WITH(zip::check(memory_file("new", apply(old, r)), *d, asked, r), says(text));
-    CHECK(code_of([&] { zip::check(memory_file("new", apply(old, r)), *d, asked, r); }) == Errc::io);
+    CHECK_THROWS_WITH(zip::check(memory_file("new", assemble(old, r)), *d, asked, r), says(text));
+    CHECK(code_of([&] { zip::check(memory_file("new", assemble(old, r)), *d, asked, r); }) == Errc::io);
   };
   finds({}, {{"m/a", std::nullopt}}, "member 'm/a', expected no further one");
   finds({{"m/a", std::nullopt}}, {}, "member 'm/a' is not there, expected it");

@@ -260,7 +260,10 @@ TEST_CASE("edits that cannot be stored are refused", "[zip][rewrite]") {
     return code_of([&] { zip::rewrite(*d, c, rules); });
   };
   CHECK(code({{"m/x", std::nullopt}}) == Errc::invalid);
-  CHECK(code({{"", becomes("x")}}) == Errc::invalid);
+  for (const std::string& name : {std::string(), std::string("/x"), std::string("m/../x"), std::string("m/\0", 3)})
+    CHECK(code({{name, becomes("x")}}) == Errc::invalid);
+  CHECK_THROWS_WITH(zip::rewrite(*d, {{"m/..", becomes("x")}}, kRules),
+                    says("m.pt: member 'm/..' cannot be written: its name leads out of the archive"));
   CHECK(code({{std::string(65536, 'n'), becomes("x")}}) == Errc::name_too_long);
   CHECK(code({}, {0, nullptr}) == Errc::unsupported);
   CHECK(code({}, {1 << 16, nullptr}) == Errc::unsupported);

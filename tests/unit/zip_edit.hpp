@@ -15,7 +15,7 @@ inline std::optional<Change> becomes(std::string text, std::time_t time = kNoon)
 }
 
 /// The new file as the steps of a commit make it.
-inline std::string apply(const std::string& old, const zip::Rewrite& r) {
+inline std::string assemble(const std::string& old, const zip::Rewrite& r) {
   std::string fresh = old.substr(0, r.keep);
   fresh.resize(r.size, '?');
   std::uint64_t last = 0;
@@ -32,7 +32,7 @@ inline std::string apply(const std::string& old, const zip::Rewrite& r) {
 inline std::string edit(const std::string& old, const ChangeSet& changes, const zip::Rules& rules = kRules) {
   const auto d = open(old);
   const zip::Rewrite r = zip::rewrite(*d, changes, rules);
-  const std::string fresh = apply(old, r);
+  const std::string fresh = assemble(old, r);
   zip::check(memory_file("m.pt.new", fresh), *d, changes, r);
   return fresh;
 }

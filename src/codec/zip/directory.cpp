@@ -93,19 +93,6 @@ class Index {
   std::vector<std::uint32_t> slots_;  // 0, or the number of the member, from 1
 };
 
-/// What makes a name impossible, or nothing.
-const char* fault_of(std::string_view name) {
-  if (name.empty()) return "is empty";
-  if (name.front() == '/') return "is absolute";
-  if (name.find('\0') != name.npos) return "holds a NUL";
-  for (std::size_t begin = 0; begin <= name.size();) {
-    const std::size_t end = std::min(name.find('/', begin), name.size());
-    if (name.substr(begin, end - begin) == "..") return "leads out of the archive";
-    begin = end + 1;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 struct Directory::Private {

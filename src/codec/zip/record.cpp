@@ -66,6 +66,18 @@ std::string quoted(Bytes name) {
   return out + (name.size() > kShown ? "...'" : "'");
 }
 
+const char* fault_of(Bytes name) {
+  if (name.empty()) return "is empty";
+  if (name.front() == '/') return "is absolute";
+  if (name.find('\0') != name.npos) return "holds a NUL";
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    if (name.substr(begin, end - begin) == "..") return "leads out of the archive";
+    begin = end + 1;
+  }
+  return nullptr;
+}
+
 std::optional<Bytes> extra_field(Bytes extra, std::uint16_t id) {
   for (Fields f(extra); f.next();)
     if (f.id == id) return f.whole.substr(4);

@@ -65,6 +65,8 @@ void store(std::string& bytes, std::size_t at, T value) {
 
 /// The name of a member, for an error: its beginning, control bytes as %00.
 std::string quoted(Bytes name);
+/// What makes a name impossible (it is empty, absolute, leads out by "..", holds a NUL), or null.
+const char* fault_of(Bytes name);
 
 /// The content of the first field of this id, or nothing. What is no list of fields ends the search.
 std::optional<Bytes> extra_field(Bytes extra, std::uint16_t id);

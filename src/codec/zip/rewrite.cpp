@@ -35,8 +35,17 @@ std::string lower(std::string text) {
   return text;
 }
 
+void check_name(const Directory& directory, const std::string& name) {
+  const std::string place = directory.file()->name() + ": member " + quoted(name) + " cannot be written: its name ";
+  if (const char* fault = fault_of(name)) throw Error(Errc::invalid, place + fault);
+  if (name.size() > kFull16)
+    throw Error(Errc::name_too_long,
+                place + "has " + std::to_string(name.size()) + " bytes, at most 65535 can be stored");
+}
+
 /// A member with new content: what its old record says about attributes, comment and foreign extra fields stays.
 Item written(const Directory& directory, const Member* old, const std::string& name, const Change& change) {
+  check_name(directory, name);
   Item i;
   i.member = old;
   i.content = &change.content;
@@ -54,14 +63,6 @@ Item written(const Directory& directory, const Member* old, const std::string& n
   if (foreign.size() > kFull16 - kOurs) foreign.clear();
   r.extra = foreign + i.local_extra;
   return i;
-}
-
-void check_new_name(const Directory& directory, const std::string& name) {
-  const std::string place = directory.file()->name() + ": new member " + quoted(name);
-  if (name.empty()) throw Error(Errc::invalid, place + ": a name cannot be empty");
-  if (name.size() > kFull16)
-    throw Error(Errc::name_too_long,
-                place + ": has " + std::to_string(name.size()) + " bytes, at most 65535 can be stored");
 }
 
 void refuse_collisions(const Directory& directory, const std::vector<Item>& items) {
@@ -94,7 +95,6 @@ std::vector<Item> sort_out(const Directory& directory, const ChangeSet& changes,
   }
   for (const auto& [name, change] : changes) {
     if (!change || directory.find(name)) continue;
-    check_new_name(directory, name);
     items.push_back(written(directory, nullptr, name, *change));
   }
   if (items.empty())
