@@ -66,10 +66,37 @@ TEST_CASE("other spellings of a type that NumPy takes become its own", "[npy]") 
 }
 
 TEST_CASE("a name that is no plain dtype is damage, and says where", "[npy]") {
-  for (const char* name : {"", "object", "O", "|O8", "float", "float24", "float0", "int128", "f12", "<f3", "c4", "b2", "U", "S0",
-                           "<U0", "|V0", "U536870912", "S2147483648", "datetime64[B]", "datetime64[]", "datetime64[0s]",
-                           "datetime64[ns", "datetime64[ns/2]", "M4[s]", "<f4 ", " f4", "f4f4", "[('a', '<f4')]",
-                           "i99999999999999999999", "int8x", "bool8"}) {
+  for (const char* name : {"",
+                           "object",
+                           "O",
+                           "|O8",
+                           "float",
+                           "float24",
+                           "float0",
+                           "int128",
+                           "f12",
+                           "<f3",
+                           "c4",
+                           "b2",
+                           "U",
+                           "S0",
+                           "<U0",
+                           "|V0",
+                           "U536870912",
+                           "S2147483648",
+                           "datetime64[B]",
+                           "datetime64[]",
+                           "datetime64[0s]",
+                           "datetime64[ns",
+                           "datetime64[ns/2]",
+                           "M4[s]",
+                           "<f4 ",
+                           " f4",
+                           "f4f4",
+                           "[('a', '<f4')]",
+                           "i99999999999999999999",
+                           "int8x",
+                           "bool8"}) {
     INFO(name);
     REQUIRE_THROWS_WITH(npy::descr_of(name, "arrays/x.npy"),
                         says("arrays/x.npy: expected the name of a plain dtype, got '" + std::string(name) + "'"));
@@ -82,9 +109,11 @@ TEST_CASE("a size that does not fit 63 bits is damage", "[npy]") {
   CHECK(npy::byte_size(Shape{3, 0, 5}, "<f8", "x") == 0);
   CHECK(npy::byte_size(Shape{3, 4}, "<U5", "x") == 240);
   CHECK(npy::byte_size(Shape{1u << 30, 1u << 29}, "<f8", "x") == (std::uint64_t(1) << 62));
-  for (const Shape& shape : {Shape{std::uint64_t(1) << 62}, Shape{1u << 31, 1u << 31, 1u << 31}, Shape{~std::uint64_t(0)},
-                             Shape{0, std::uint64_t(1) << 62}, Shape{std::uint64_t(1) << 62, 0}})
-    REQUIRE_THROWS_WITH(npy::byte_size(shape, "<f8", "member a"), says("member a: its shape needs more bytes than 63 bits"));
+  for (const Shape& shape :
+       {Shape{std::uint64_t(1) << 62}, Shape{1u << 31, 1u << 31, 1u << 31}, Shape{~std::uint64_t(0)},
+        Shape{0, std::uint64_t(1) << 62}, Shape{std::uint64_t(1) << 62, 0}})
+    REQUIRE_THROWS_WITH(npy::byte_size(shape, "<f8", "member a"),
+                        says("member a: its shape needs more bytes than 63 bits"));
   REQUIRE_THROWS_WITH(npy::byte_size(Shape(65, 1), "<f8", "member a"), says("has 65 dimensions, at most 64"));
 }
 
@@ -95,7 +124,8 @@ TEST_CASE("headers are byte for byte those of numpy.save", "[npy]") {
   // Spaces as numpy 2.4 writes them.
   CHECK(npy::make_header("<f4", Shape{3}) == expected("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 60));
   CHECK(npy::make_header("<f8", Shape{}) == expected("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", 62));
-  CHECK(npy::make_header("|b1", Shape{8, 3}) == expected("{'descr': '|b1', 'fortran_order': False, 'shape': (8, 3), }", 58));
+  CHECK(npy::make_header("|b1", Shape{8, 3}) ==
+        expected("{'descr': '|b1', 'fortran_order': False, 'shape': (8, 3), }", 58));
   CHECK(npy::make_header(">f8", Shape{8, 3}, true) ==
         expected("{'descr': '>f8', 'fortran_order': True, 'shape': (8, 3), }", 59));
   for (std::uint64_t n = 1; n < 200; ++n) CHECK(npy::make_header("<M8[ns]", Shape(n % 30, n * n * n)).size() % 64 == 0);
@@ -210,7 +240,8 @@ TEST_CASE("data in C order is an extent of the file it is in", "[npy]") {
 TEST_CASE("data may lie in several pieces", "[npy]") {
   const std::string file = npy::make_header("<i2", Shape{5}) + "0123456789";
   Recipe parts;
-  for (std::size_t at = 0; at < file.size(); at += 7) parts.pieces.push_back({file.substr(at, 7), file.substr(at, 7).size()});
+  for (std::size_t at = 0; at < file.size(); at += 7)
+    parts.pieces.push_back({file.substr(at, 7), file.substr(at, 7).size()});
   CHECK(all(npy::data_in_c_order(parts, npy::parse_header(parts, "x"))) == "0123456789");
 }
 
@@ -255,8 +286,8 @@ Recipe gathered(const Shape& shape, const std::string& descr) {
 }  // namespace
 
 TEST_CASE("Fortran order is read as C order", "[npy]") {
-  for (const Shape& shape : {Shape{}, Shape{7}, Shape{2, 3}, Shape{3, 2}, Shape{1, 5, 1}, Shape{4, 1, 3}, Shape{2, 3, 4, 5},
-                             Shape{5, 4, 3, 2}, Shape{0, 3}, Shape{3, 0}, Shape{100, 7}})
+  for (const Shape& shape : {Shape{}, Shape{7}, Shape{2, 3}, Shape{3, 2}, Shape{1, 5, 1}, Shape{4, 1, 3},
+                             Shape{2, 3, 4, 5}, Shape{5, 4, 3, 2}, Shape{0, 3}, Shape{3, 0}, Shape{100, 7}})
     for (const char* descr : {"<i2", ">i4", "<U5", "|S3"})
       for (const std::size_t step : {1, 5, 4096}) {
         INFO(descr << " rank " << shape.size() << " step " << step);

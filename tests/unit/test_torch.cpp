@@ -43,7 +43,8 @@ TEST_CASE("a zip is recognised by its data.pkl, wherever the first member is", "
 
 TEST_CASE("what torch wrote in other ways is claimed, and refused with a sentence", "[torch]") {
   const std::string legacy("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15);
-  CHECK(code_of_opening(legacy, "m.pt: is a legacy (non-zip) torch file; load and torch.save it again") == Errc::unsupported);
+  CHECK(code_of_opening(legacy, "m.pt: is a legacy (non-zip) torch file; load and torch.save it again") ==
+        Errc::unsupported);
   std::string tar(1024, '\0');
   tar.replace(0, 8, "sys_info").replace(257, 5, "ustar");
   CHECK(code_of_opening(tar, "m.pt: is a tar archive of a very old torch") == Errc::unsupported);
@@ -84,15 +85,18 @@ TEST_CASE("what has nothing to do with torch is no checkpoint", "[torch]") {
 TEST_CASE("options that are no names in an archive are refused", "[torch]") {
   ViewOptions options;
   options.metadata_folder = GENERATE("", "../up", "a//b", "a/", ".");
-  CHECK(code_of_opening(checkpoint().bytes(), "-o folder=" + options.metadata_folder + ": expected a name", options) == Errc::invalid);
+  CHECK(code_of_opening(checkpoint().bytes(), "-o folder=" + options.metadata_folder + ": expected a name", options) ==
+        Errc::invalid);
   options = {};
   options.metadata_name = "a/b.json";
   CHECK(code_of_opening(checkpoint().bytes(), "-o name=a/b.json: expected the last part", options) == Errc::invalid);
 }
 
 TEST_CASE("the metadata is found by the last part of its name, anywhere in the archive", "[torch]") {
-  const auto [member, old] = GENERATE(table<std::string, bool>(
-      {{"m/anemoi-metadata/anemoi.json", false}, {"m/anemoi.json", false}, {"m/a/b/c/anemoi.json", false}, {"m/x/ai-models.json", true}}));
+  const auto [member, old] = GENERATE(table<std::string, bool>({{"m/anemoi-metadata/anemoi.json", false},
+                                                                {"m/anemoi.json", false},
+                                                                {"m/a/b/c/anemoi.json", false},
+                                                                {"m/x/ai-models.json", true}}));
   Mounted m(checkpoint().python(member, kMetadata, true));
   CHECK(m.read("metadata.path") == member + "\n");
   CHECK(m.read("metadata.json") == kMetadata);
@@ -123,7 +127,8 @@ TEST_CASE("several metadata members are listed, and neither read nor edited", "[
   CHECK(m.names("") == Names{"kind", "metadata.json", "metadata.path", "arrays/", "arrays.tsv"});
   for (const char* path : {"metadata.json", "arrays.tsv"}) {
     CHECK(code_of([&] { m.read(path); }) == Errc::ambiguous);
-    REQUIRE_THROWS_WITH(m.read(path), says("metadata.json: the archive has 2 members of that name; metadata.path lists them"));
+    REQUIRE_THROWS_WITH(m.read(path),
+                        says("metadata.json: the archive has 2 members of that name; metadata.path lists them"));
   }
   CHECK(code_of([&] { m.names("arrays"); }) == Errc::ambiguous);
   CHECK(code_of([&] { m.write("metadata.json", kMetadata); }) == Errc::ambiguous);
@@ -183,8 +188,8 @@ TEST_CASE("raw shows the members under their own names", "[torch]") {
     return all;
   };
   CHECK(names({}) == Names{"m/"});
-  CHECK(names({"m"}) == Names{".data/", ".format_version", ".storage_alignment", "anemoi-metadata/", "byteorder", "code/", "data/",
-                              "data.pkl", "version"});
+  CHECK(names({"m"}) == Names{".data/", ".format_version", ".storage_alignment", "anemoi-metadata/", "byteorder",
+                              "code/", "data/", "data.pkl", "version"});
   CHECK(names({"m", "data"}) == Names{"0", "1", "2"});
   const auto text = [&](const TreePath& path) { return m->find_raw(path)->content.text(1 << 20, "raw"); };
   CHECK(text({"m", "version"}) == "3\n");
@@ -201,8 +206,10 @@ TEST_CASE("members whose names are no paths are left out of raw, with a warning"
   a.python("m/../../etc/passwd", "x").python("/m/abs", "x").python("m/./x", "x").python("m/version/below", "x");
   a.python("m/" + std::string(300, 'n'), "x").python("m/dir/", "").python(std::string("m/nul\0", 6), "x");
   Mounted m(a);
-  CHECK(m.warns("member 'm%2F..%2F..%2Fetc%2Fpasswd' is not in .ckptree/raw: its name is no path: it has the part '..'"));
-  CHECK(m.warns("member 'm%2Fversion%2Fbelow' is not in .ckptree/raw: member 'm/version' stands where its directory would be"));
+  CHECK(
+      m.warns("member 'm%2F..%2F..%2Fetc%2Fpasswd' is not in .ckptree/raw: its name is no path: it has the part '..'"));
+  CHECK(m.warns(
+      "member 'm%2Fversion%2Fbelow' is not in .ckptree/raw: member 'm/version' stands where its directory would be"));
   CHECK(m.warns("it has a part of 300 bytes"));
   CHECK(m->find_raw({"m", "dir"})->kind == Node::Kind::directory);
   CHECK(m->find_raw({"m", "version"})->kind == Node::Kind::file);

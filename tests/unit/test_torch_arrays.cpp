@@ -7,8 +7,10 @@ namespace {
 
 const std::string kFolder = "m/anemoi-metadata/";
 
-std::string entry(const std::string& key, const std::string& member, const std::string& shape, const std::string& dtype) {
-  return "\"" + key + "\": {\"path\": \"" + kFolder + member + "\", \"shape\": [" + shape + "], \"dtype\": \"" + dtype + "\"}";
+std::string entry(const std::string& key, const std::string& member, const std::string& shape,
+                  const std::string& dtype) {
+  return "\"" + key + "\": {\"path\": \"" + kFolder + member + "\", \"shape\": [" + shape + "], \"dtype\": \"" + dtype +
+         "\"}";
 }
 
 const std::string kLatEntry = entry("lat", "lat.numpy", "3", "float32");
@@ -45,12 +47,16 @@ TEST_CASE("arrays are .npy files over the bytes of their members", "[torch]") {
 }
 
 TEST_CASE("a deflated array is computed", "[torch]") {
-  Mounted m(checkpoint().python("m/x/anemoi.json", "{\"supporting_arrays_paths\": {\"z\": {\"path\": \"m/z.numpy\", \"shape\": [2, 500], "
-                                                   "\"dtype\": \"int8\"}, \"s\": {\"path\": \"m/s\", \"shape\": [], \"dtype\": \">f8\"}}}")
-                .python("m/z.numpy", std::string(1000, 'z'), true).python("m/s", "12345678"));
+  Mounted m(checkpoint()
+                .python("m/x/anemoi.json",
+                        "{\"supporting_arrays_paths\": {\"z\": {\"path\": \"m/z.numpy\", \"shape\": [2, 500], "
+                        "\"dtype\": \"int8\"}, \"s\": {\"path\": \"m/s\", \"shape\": [], \"dtype\": \">f8\"}}}")
+                .python("m/z.numpy", std::string(1000, 'z'), true)
+                .python("m/s", "12345678"));
   CHECK(m.read("arrays/z.npy") == npy_file("|i1", {2, 500}, std::string(1000, 'z')));
   CHECK(m.read("arrays/s.npy") == npy_file(">f8", {}, "12345678"));
-  CHECK(m.read("arrays.tsv") == "name\tdtype\tshape\tnbytes\tmember\nz\tint8\t2x500\t1000\tm/z.numpy\ns\t>f8\tscalar\t8\tm/s\n");
+  CHECK(m.read("arrays.tsv") ==
+        "name\tdtype\tshape\tnbytes\tmember\nz\tint8\t2x500\t1000\tm/z.numpy\ns\t>f8\tscalar\t8\tm/s\n");
 }
 
 TEST_CASE("of several members of an array the last is shown", "[torch]") {
@@ -66,15 +72,18 @@ TEST_CASE("of several members of an array the last is shown", "[torch]") {
 TEST_CASE("an array that cannot be is damage of that array alone", "[torch]") {
   const auto [bad, sentence] = GENERATE(table<std::string, std::string>({
       {entry("bad", "none.numpy", "3", "float32"), "its member 'm/anemoi-metadata/none.numpy' is not in the archive"},
-      {entry("bad", "lat.numpy", "4", "float32"), "shape 4 of float32 needs 16 bytes, member 'm/anemoi-metadata/lat.numpy' has 12"},
-      {entry("bad", "lat.numpy", "3", "[('a', '<f4')]"), "its dtype in the metadata: expected the name of a plain dtype"},
+      {entry("bad", "lat.numpy", "4", "float32"),
+       "shape 4 of float32 needs 16 bytes, member 'm/anemoi-metadata/lat.numpy' has 12"},
+      {entry("bad", "lat.numpy", "3", "[('a', '<f4')]"),
+       "its dtype in the metadata: expected the name of a plain dtype"},
       {entry("bad", "lat.numpy", "3", "object"), "expected the name of a plain dtype, got 'object'"},
       {entry("bad", "lat.numpy", "-1", "float32"), "its shape in the metadata is no list of extents"},
       {entry("bad", "lat.numpy", "3.0", "float32"), "its shape in the metadata is no list of extents"},
       {entry("bad", "lat.numpy", "9223372036854775807", "float32"), "more bytes than 63 bits"},
       {"\"bad\": 5", "its entry in the metadata is no JSON object"},
       {"\"bad\": {\"path\": 1, \"shape\": [3], \"dtype\": \"float32\"}", "its path in the metadata is no string"},
-      {"\"bad\": {\"path\": \"p\", \"shape\": 3, \"dtype\": \"float32\"}", "its shape in the metadata is no list of extents"},
+      {"\"bad\": {\"path\": \"p\", \"shape\": 3, \"dtype\": \"float32\"}",
+       "its shape in the metadata is no list of extents"},
       {"\"bad\": {\"path\": \"p\", \"shape\": [3], \"dtype\": null}", "its dtype in the metadata is no string"},
   }));
   INFO(bad);
@@ -107,11 +116,12 @@ TEST_CASE("an array that cannot be is damage of that array alone", "[torch]") {
 }
 
 TEST_CASE("names that no file can have are encoded, and found again", "[torch]") {
-  const std::string index =
-      "{" + entry("..", "lat.numpy", "3", "float32") + ", " + entry("", "lat.numpy", "3", "float32") + ", " +
-      entry("a/b", "lat.numpy", "3", "float32") + ", " + entry(".hidden", "lat.numpy", "3", "float32") + ", " +
-      entry("x\\u0000y", "lat.numpy", "3", "float32") + ", " + entry("sed12", "lat.numpy", "3", "float32") +
-      ", \"d.npy\": {}, \"\": {}, \"" + std::string(300, 'n') + "\": {\"path\": \"p\", \"shape\": [], \"dtype\": \"int8\"}}";
+  const std::string index = "{" + entry("..", "lat.numpy", "3", "float32") + ", " +
+                            entry("", "lat.numpy", "3", "float32") + ", " + entry("a/b", "lat.numpy", "3", "float32") +
+                            ", " + entry(".hidden", "lat.numpy", "3", "float32") + ", " +
+                            entry("x\\u0000y", "lat.numpy", "3", "float32") + ", " +
+                            entry("sed12", "lat.numpy", "3", "float32") + ", \"d.npy\": {}, \"\": {}, \"" +
+                            std::string(300, 'n') + "\": {\"path\": \"p\", \"shape\": [], \"dtype\": \"int8\"}}";
   Mounted m(with_metadata(metadata_with(index)));
   const Names names = m.names("arrays");
   REQUIRE(names.size() == 8);  // the key "" stands twice: the last one is meant
@@ -119,7 +129,8 @@ TEST_CASE("names that no file can have are encoded, and found again", "[torch]")
         Names{"%2E..npy", "%/", "a%2Fb.npy", "%2Ehidden.npy", "x%00y.npy", "%73ed12.npy", "d%2Enpy/"});
   CHECK(names[7].size() == 255);
   CHECK(m.find("arrays/" + names[7])->key == std::string(300, 'n'));
-  for (const std::string& name : names) CHECK(m->find({"arrays", name.back() == '/' ? name.substr(0, name.size() - 1) : name}));
+  for (const std::string& name : names)
+    CHECK(m->find({"arrays", name.back() == '/' ? name.substr(0, name.size() - 1) : name}));
 }
 
 TEST_CASE("an array that is written replaces bytes, shape and dtype in one commit", "[torch]") {
@@ -130,7 +141,8 @@ TEST_CASE("an array that is written replaces bytes, shape and dtype in one commi
   const std::string tag = m.tag("arrays/lat.npy");
   m.commit();
   CHECK(m.member(kFolder + "lat.numpy") == "0123456789abcdef");
-  CHECK(m.member(kFolder + "anemoi.json") == metadata_with("{" + entry("lat", "lat.numpy", "1, 2", ">f8") + ", " + kEraEntry + "}"));
+  CHECK(m.member(kFolder + "anemoi.json") ==
+        metadata_with("{" + entry("lat", "lat.numpy", "1, 2", ">f8") + ", " + kEraEntry + "}"));
   CHECK(m.tag("arrays/lat.npy") == tag);
   CHECK(m.find("arrays/lat.npy")->mtime.tv_sec == 1'750'000'000);
 }
@@ -155,8 +167,12 @@ TEST_CASE("Fortran order is stored as C order", "[torch]") {
 
 TEST_CASE("types are entered as numpy spells them", "[torch]") {
   Mounted m(with_metadata());
-  const auto [descr, name, size] = GENERATE(table<std::string, std::string, std::size_t>(
-      {{"<U5", "<U5", 20}, {"|S3", "|S3", 3}, {"<M8[ns]", "datetime64[ns]", 8}, {"<f2", "float16", 2}, {">i4", ">i4", 4}}));
+  const auto [descr, name, size] =
+      GENERATE(table<std::string, std::string, std::size_t>({{"<U5", "<U5", 20},
+                                                             {"|S3", "|S3", 3},
+                                                             {"<M8[ns]", "datetime64[ns]", 8},
+                                                             {"<f2", "float16", 2},
+                                                             {">i4", ">i4", 4}}));
   m.write("arrays/new.npy", npy_file(descr, {}, std::string(size, 'x')));
   m.write("arrays/empty.npy", npy_file(descr, {0, 4}, ""));
   m.commit();
@@ -170,7 +186,8 @@ TEST_CASE("a file that is no array is refused, one that ends too early may be co
   Mounted m(with_metadata());
   CHECK(code_of([&] { m.write("arrays/lat.npy", "something else"); }) == Errc::rejected);
   CHECK(code_of([&] { m.write("arrays/lat.npy", npy_file("<f4", {3}, "1234")); }) == Errc::incomplete);
-  REQUIRE_THROWS_WITH(m.write("arrays/era/x.npy", npy_file("<f4", {1}, "12345")), says("arrays/era/x.npy: 1 bytes behind the 4"));
+  REQUIRE_THROWS_WITH(m.write("arrays/era/x.npy", npy_file("<f4", {1}, "12345")),
+                      says("arrays/era/x.npy: 1 bytes behind the 4"));
   CHECK(m.commit() == 0);
 }
 
@@ -179,7 +196,8 @@ TEST_CASE("new arrays go into the folder of the metadata", "[torch]") {
                 .python(kFolder + "era/mask.numpy", kMask));
   CHECK(m->vacant({"arrays", "new.npy"})->saving == Node::Saving::whole);
   CHECK(m->vacant({"arrays", "era", "new.npy"})->saving == Node::Saving::whole);
-  for (const char* path : {"arrays/new.txt", "arrays/.new.npy", "arrays/new.npy~", "arrays/none/new.npy", "arrays/lat.npy/new.npy"})
+  for (const char* path :
+       {"arrays/new.txt", "arrays/.new.npy", "arrays/new.npy~", "arrays/none/new.npy", "arrays/lat.npy/new.npy"})
     CHECK_FALSE(m->vacant(parse_path(path)));
   m.write("arrays/era/new.npy", npy_file("<f4", {1}, "1234"));
   m.write("arrays/a%2Fb.npy", npy_file("<f4", {1}, "5678"));
@@ -203,6 +221,16 @@ TEST_CASE("a name that is not spelled as a key is, is refused", "[torch]") {
   CHECK(code_of([&] { m.write("arrays/era", npy_file("<f4", {1}, "1234")); }) == Errc::is_directory);
 }
 
+TEST_CASE("an array and a directory cannot have one key", "[torch]") {
+  Mounted m(with_metadata());
+  REQUIRE_THROWS_WITH(m.write("arrays/era.npy", npy_file("<f4", {1}, "1234")),
+                      says("arrays/era.npy: 'era' beside it has that key in the metadata already"));
+  CHECK(code_of([&] { m.edit(Op::Kind::make_dir, "arrays/lat"); }) == Errc::exists);
+  CHECK(code_of([&] { m.rename("arrays/era", "arrays/lat"); }) == Errc::exists);
+  CHECK(code_of([&] { m.rename("arrays/lat.npy", "arrays/era.npy"); }) == Errc::exists);
+  CHECK(m.names("arrays") == Names{"lat.npy", "era/"});
+}
+
 TEST_CASE("a new array never takes the member of another, nor one that is equal but for case", "[torch]") {
   const std::string index = "{" + entry("lat", "lon.numpy", "3", "float32") + "}";
   Archive a = checkpoint();
@@ -216,8 +244,20 @@ TEST_CASE("a new array never takes the member of another, nor one that is equal 
   CHECK(m.member(kFolder + "LON_3.numpy") == "5678");
 }
 
+TEST_CASE("beside data.pkl the folder of the storages stays that of the storages", "[torch]") {
+  Mounted m(checkpoint().python("m/anemoi.json", "{\"version\": 1}"));
+  m.edit(Op::Kind::make_dir, "arrays/data");
+  m.write("arrays/data/0.npy", npy_file("<f4", {1}, "1234"));
+  m.commit();
+  CHECK(m.member("m/data_/0.numpy") == "1234");
+  m.remove("arrays/data/0.npy");
+  m.commit();
+  CHECK(m.archive()->members().size() == 10);
+}
+
 TEST_CASE("a record of torch is never changed as an array, whatever the index says", "[torch]") {
-  const std::string member = GENERATE("m/data.pkl", "m/data/2", "m/anemoi-metadata/anemoi.json", "other/x.numpy", "m/../x.numpy");
+  const std::string member =
+      GENERATE("m/data.pkl", "m/data/2", "m/anemoi-metadata/anemoi.json", "other/x.numpy", "m/../x.numpy");
   const std::string index = "{\"evil\": {\"path\": \"" + member + "\", \"shape\": [130], \"dtype\": \"int8\"}}";
   Mounted m(with_metadata(metadata_with(index)));
   SECTION("written") {
@@ -267,6 +307,17 @@ TEST_CASE("an array is renamed with its member, and keeps its place and its time
   CHECK_FALSE(m.has_member(kFolder + "lat.numpy"));
   CHECK(m.tag("arrays/latitudes.npy") == tag);
   CHECK(m.find("arrays/latitudes.npy")->mtime.tv_sec == 1709210096);
+}
+
+TEST_CASE("an array whose bytes are damaged is not stored anew under another name", "[torch]") {
+  Archive a = with_metadata();
+  a.body[a.body.find(kLat)] = '!';
+  Mounted m(a);
+  REQUIRE_THROWS_WITH(m.rename("arrays/lat.npy", "arrays/x.npy"),
+                      says("m.pt: member 'm/anemoi-metadata/lat.numpy' is damaged: its bytes do not have its CRC"));
+  m.remove("arrays/lat.npy");
+  m.commit();
+  CHECK(m.names("arrays") == Names{"era/"});
 }
 
 TEST_CASE("an array is moved between directories, and onto another", "[torch]") {
@@ -343,8 +394,9 @@ TEST_CASE("a directory that anemoi would take for an array is refused", "[torch]
   m.edit(Op::Kind::make_dir, "arrays/d");
   m.write("arrays/d/path.npy", npy_file("<f4", {1}, "1234"));
   m.write("arrays/d/shape.npy", npy_file("<f4", {1}, "1234"));
-  REQUIRE_THROWS_WITH(m.write("arrays/d/dtype.npy", npy_file("<f4", {1}, "1234")),
-                      says("arrays/d: anemoi takes a directory of path, shape and dtype, and nothing else, for an array"));
+  REQUIRE_THROWS_WITH(
+      m.write("arrays/d/dtype.npy", npy_file("<f4", {1}, "1234")),
+      says("arrays/d: anemoi takes a directory of path, shape and dtype, and nothing else, for an array"));
   m.write("arrays/d/x.npy", npy_file("<f4", {1}, "1234"));
   m.write("arrays/d/dtype.npy", npy_file("<f4", {1}, "1234"));
   CHECK(code_of([&] { m.remove("arrays/d/x.npy"); }) == Errc::rejected);

@@ -144,7 +144,8 @@ TEST_CASE("keys are made, renamed and removed, but for the version and the index
     CHECK(code_of([&] { m.edit(kind, "metadata/supporting_arrays_paths"); }) == Errc::immutable);
     CHECK(code_of([&] { m.edit(kind, "metadata"); }) == Errc::immutable);
   }
-  REQUIRE_THROWS_WITH(m.rename("metadata/version", "metadata/v"), says("metadata/version: the metadata must keep its key 'version'"));
+  REQUIRE_THROWS_WITH(m.rename("metadata/version", "metadata/v"),
+                      says("metadata/version: the metadata must keep its key 'version'"));
   REQUIRE_THROWS_WITH(m.write("metadata/supporting_arrays_paths/lat/dtype", "int8"),
                       says("metadata/supporting_arrays_paths: follows from arrays/"));
   CHECK(code_of([&] { m.rename("metadata/new", "metadata/supporting_arrays_paths/x"); }) == Errc::immutable);
@@ -162,7 +163,8 @@ TEST_CASE("a document is not renamed and is no directory", "[torch]") {
 }
 
 TEST_CASE("a broken document is shown as it is stored, and a good one replaces it", "[torch]") {
-  const std::string broken = GENERATE("{\"version\": 1, ", "", "[1, 2]", "{\"version\": 1, \"supporting_arrays_paths\": 7}");
+  const std::string broken =
+      GENERATE("{\"version\": 1, ", "", "[1, 2]", "{\"version\": 1, \"supporting_arrays_paths\": 7}");
   Mounted m(with_metadata(broken));
   CHECK(m.read("metadata.json") == broken);
   CHECK(m.names("").size() == 6);
@@ -219,7 +221,8 @@ TEST_CASE("new metadata needs one top directory", "[torch]") {
   two.python("other/readme", "x");
   Archive top = checkpoint();
   top.python("readme", "x");
-  for (const auto& [archive, found] : {std::make_pair(two, "found 'm', 'other'"), std::make_pair(top, "found members at the top, 'm'")}) {
+  for (const auto& [archive, found] :
+       {std::make_pair(two, "found 'm', 'other'"), std::make_pair(top, "found members at the top, 'm'")}) {
     Mounted m(archive);
     REQUIRE_THROWS_WITH(m.write("metadata.json", "{}"), says(found));
     CHECK(code_of([&] { m.write("metadata.json", "{}"); }) == Errc::ambiguous);

@@ -16,7 +16,8 @@ namespace ckptree_test {
 
 using Shape = std::vector<std::uint64_t>;
 
-inline std::string npy_file(const std::string& descr, const Shape& shape, const std::string& data, bool fortran = false) {
+inline std::string npy_file(const std::string& descr, const Shape& shape, const std::string& data,
+                            bool fortran = false) {
   return npy::make_header(descr, shape, fortran) + data;
 }
 
@@ -25,7 +26,8 @@ inline const std::string kIndex =
     R"({"lat": {"path": "m/anemoi-metadata/lat.numpy", "shape": [3], "dtype": "float32"}, )"
     R"("era": {"mask": {"path": "m/anemoi-metadata/era/mask.numpy", "shape": [2, 4], "dtype": "bool"}}})";
 inline const std::string kMetadata =
-    R"({"version": "1.0", "config": {"lr": 0.001, "steps": [1, 2]}, "supporting_arrays_paths": )" + kIndex + R"(, "uuid": "x"})";
+    R"({"version": "1.0", "config": {"lr": 0.001, "steps": [1, 2]}, "supporting_arrays_paths": )" + kIndex +
+    R"(, "uuid": "x"})";
 inline const std::string kLat = "aaaabbbbcccc", kMask("\0\1\0\1\1\1\0\0", 8);
 
 inline Archive with_metadata(const std::string& metadata = kMetadata) {

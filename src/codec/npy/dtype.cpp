@@ -37,7 +37,8 @@ std::optional<std::string> parse_unit(Bytes text) {
   text = text.substr(1, text.size() - 2);
   if (text == "generic") return std::string();
   std::uint64_t factor = 1;
-  if (text.front() >= '0' && text.front() <= '9' && (!take_number(text, kMaxItem, factor) || factor == 0)) return std::nullopt;
+  if (text.front() >= '0' && text.front() <= '9' && (!take_number(text, kMaxItem, factor) || factor == 0))
+    return std::nullopt;
   const char* const units[] = {"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"};
   if (std::find(std::begin(units), std::end(units), text) == std::end(units)) return std::nullopt;
   return "[" + (factor == 1 ? "" : std::to_string(factor)) + std::string(text) + "]";
@@ -92,7 +93,8 @@ std::optional<Type> parse_name(Bytes name) {
     if (rest.substr(0, Bytes(n.name).size()) != n.name) continue;
     rest.remove_prefix(Bytes(n.name).size());
     std::uint64_t bits = 0;
-    if (rest.empty() || rest.front() == '0' || !take_number(rest, 256, bits) || !rest.empty() || bits % 8 != 0) continue;
+    if (rest.empty() || rest.front() == '0' || !take_number(rest, 256, bits) || !rest.empty() || bits % 8 != 0)
+      continue;
     return parse(n.kind + std::to_string(bits / 8));
   }
   for (const char kind : {'M', 'm'}) {

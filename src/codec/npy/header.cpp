@@ -133,7 +133,8 @@ class DictReader {
 };
 
 /// `size` bytes from `at`. @throws Error Errc::incomplete
-std::string bytes_at(const Recipe& file, std::uint64_t at, std::size_t size, const std::string& place, const char* what) {
+std::string bytes_at(const Recipe& file, std::uint64_t at, std::size_t size, const std::string& place,
+                     const char* what) {
   std::string bytes(size, '\0');
   const std::size_t got = file.read(at, Buffer(bytes.data(), bytes.size()));
   if (got < size)
@@ -145,7 +146,8 @@ std::string bytes_at(const Recipe& file, std::uint64_t at, std::size_t size, con
 }  // namespace
 
 std::string make_header(const std::string& descr, xtl::span<const std::uint64_t> shape, bool fortran_order) {
-  std::string text = "{'descr': '" + descr + "', 'fortran_order': " + (fortran_order ? "True" : "False") + ", 'shape': (";
+  std::string text =
+      "{'descr': '" + descr + "', 'fortran_order': " + (fortran_order ? "True" : "False") + ", 'shape': (";
   for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
   text += shape.size() == 1 ? ",), }" : "), }";
   if (!shape.empty()) {
@@ -171,7 +173,8 @@ Header parse_header(const Recipe& file, const std::string& place) {
   const std::size_t width = major == 1 ? 2 : 4;
   const std::string length = bytes_at(file, magic.size(), width, place, "header");
   Cursor cursor(length, place, magic.size());
-  const std::uint64_t size = major == 1 ? cursor.le<std::uint16_t>("header size") : cursor.le<std::uint32_t>("header size");
+  const std::uint64_t size =
+      major == 1 ? cursor.le<std::uint16_t>("header size") : cursor.le<std::uint32_t>("header size");
   if (size > kMaxText)
     throw Error(Errc::rejected, place + ": .npy header of " + std::to_string(size) + " bytes, at most " +
                                     std::to_string(kMaxText) + " are read");
@@ -190,8 +193,8 @@ Header parse_header(const Recipe& file, const std::string& place) {
     throw Error(Errc::incomplete, place + ": the file ends in its data: the shape needs " + std::to_string(needs) +
                                       " bytes, there are " + std::to_string(has));
   if (has > needs)
-    throw Error(Errc::rejected, place + ": " + std::to_string(has - needs) + " bytes behind the " + std::to_string(needs) +
-                                    " of its shape");
+    throw Error(Errc::rejected, place + ": " + std::to_string(has - needs) + " bytes behind the " +
+                                    std::to_string(needs) + " of its shape");
   return header;
 }
 

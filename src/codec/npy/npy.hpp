@@ -30,14 +30,15 @@ std::string make_header(const std::string& descr, xtl::span<const std::uint64_t>
 /// @throws Error Errc::rejected with `place`; Errc::incomplete when the file ends before its header or data does
 Header parse_header(const Recipe& file, const std::string& place);
 
-/// Bytes of one element, e.g. 4 of "<f4", 20 of "<U5". @throws Error Errc::rejected for a spelling NumPy does not know, and
-/// for elements of no bytes, of which nobody can tell how many there are
+/// Bytes of one element, e.g. 4 of "<f4", 20 of "<U5". @throws Error Errc::rejected for a spelling NumPy does not know,
+/// and for elements of no bytes, of which nobody can tell how many there are
 std::uint64_t item_size(const std::string& descr);
-/// Product of the shape times the item size. @throws Error Errc::corrupt with `place` when it overflows 63 bits (an extent
-/// of 0 does not hide an overflow, as in NumPy), or the rank is over kMaxRank
+/// Product of the shape times the item size. @throws Error Errc::corrupt with `place` when it overflows 63 bits (an
+/// extent of 0 does not hide an overflow, as in NumPy), or the rank is over kMaxRank
 std::uint64_t byte_size(xtl::span<const std::uint64_t> shape, const std::string& descr, const std::string& place);
 
-/// "<f4" -> "float32", ">f8" -> ">f8", "<U5" -> "<U5", "<M8[ns]" -> "datetime64[ns]": as str(numpy.dtype) prints it, and back.
+/// "<f4" -> "float32", ">f8" -> ">f8", "<U5" -> "<U5", "<M8[ns]" -> "datetime64[ns]": as str(numpy.dtype) prints it,
+/// and back.
 /// @throws Error as item_size
 std::string dtype_name(const std::string& descr);
 /// Takes the spelling of .npy files as well. @throws Error Errc::corrupt with `place` for a name that is no plain dtype

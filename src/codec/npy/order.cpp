@@ -43,9 +43,9 @@ Recipe slice(const Recipe& whole, std::uint64_t at, std::uint64_t size) {
   return part;
 }
 
-/// Data in Fortran order, read in C order. The first dimension is the fastest in one and the slowest in the other, so the
-/// stored data is columns of `rows_` elements, one for each index of the other dimensions. A tile of the result is some
-/// whole rows, or a part of one row where that is longer than a tile; it is made in one pass over the stored data.
+/// Data in Fortran order, read in C order. The first dimension is the fastest in one and the slowest in the other, so
+/// the stored data is columns of `rows_` elements, one for each index of the other dimensions. A tile of the result is
+/// some whole rows, or a part of one row where that is longer than a tile; it is made in one pass over the stored data.
 class Gather final : public Computed {
  public:
   Gather(Recipe stored, std::vector<std::uint64_t> shape, std::uint64_t item)

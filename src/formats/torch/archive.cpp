@@ -44,7 +44,8 @@ bool begins_like_torch(Bytes head) {
   const std::size_t slash = name.find('/');
   if (slash == Bytes::npos) return false;
   const Bytes record = name.substr(slash + 1);
-  const Bytes first[] = {"data.pkl", "version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"};
+  const Bytes first[] = {
+      "data.pkl", "version", "byteorder", ".format_version", ".storage_alignment", ".data/serialization_id"};
   return begins_with(record, "data/") || std::find(std::begin(first), std::end(first), record) != std::end(first);
 }
 
@@ -73,7 +74,8 @@ void check_option(Bytes value, const char* option) {
     const std::size_t slash = value.find('/', at);
     const Bytes part = value.substr(at, slash - at);
     if (part.empty() || part == "." || part == ".." || part.find('\0') != Bytes::npos)
-      throw Error(Errc::invalid, std::string("-o ") + option + "=" + std::string(value) + ": expected a name in the archive");
+      throw Error(Errc::invalid,
+                  std::string("-o ") + option + "=" + std::string(value) + ": expected a name in the archive");
     if (slash == Bytes::npos) return;
     at = slash + 1;
   }
@@ -86,15 +88,18 @@ Archive::Archive(const Source& source, const ViewOptions& options) : folder_(opt
   if (!options.metadata_name.empty()) {
     check_option(options.metadata_name, "name");
     if (options.metadata_name.find('/') != std::string::npos)
-      throw Error(Errc::invalid, "-o name=" + options.metadata_name + ": expected the last part of a member's name, without '/'");
+      throw Error(Errc::invalid,
+                  "-o name=" + options.metadata_name + ": expected the last part of a member's name, without '/'");
   }
-  if (source.is_directory()) throw Error(Errc::not_a_checkpoint, source.path() + ": a directory, not a file of torch.save");
+  if (source.is_directory())
+    throw Error(Errc::not_a_checkpoint, source.path() + ": a directory, not a file of torch.save");
   const Ptr<File> file = source.open("");
   const std::string head = first_bytes(*file);
   if (begins_with(head, kLegacyMagic))
     throw Error(Errc::unsupported, file->name() + ": is a legacy (non-zip) torch file; load and torch.save it again");
   if (is_old_tar(head))
-    throw Error(Errc::unsupported, file->name() + ": is a tar archive of a very old torch; load and torch.save it again");
+    throw Error(Errc::unsupported,
+                file->name() + ": is a tar archive of a very old torch; load and torch.save it again");
   if (!begins_with(head, kZipMagic))
     throw Error(Errc::not_a_checkpoint, file->name() + ": does not begin like a zip archive, which torch.save writes");
   directory_ = zip::Directory::read(file);
@@ -114,22 +119,25 @@ void Archive::find_root() {
   // torch takes the directory of the first record; where that has no data.pkl, the one that has.
   root_ = top_of(members.front().name);
   if (has("constants.pkl"))
-    throw Error(Errc::unsupported, name() + ": is TorchScript (it has " + root_ + "/constants.pkl), not a file of torch.save");
+    throw Error(Errc::unsupported,
+                name() + ": is TorchScript (it has " + root_ + "/constants.pkl), not a file of torch.save");
   if (!has("data.pkl") && (has(".data/extern_modules") || has(".data/python_version")))
-    throw Error(Errc::unsupported, name() + ": is a torch.package (it has " + root_ + "/.data), not a file of torch.save");
+    throw Error(Errc::unsupported,
+                name() + ": is a torch.package (it has " + root_ + "/.data), not a file of torch.save");
   if (!has("data.pkl")) {
     const bool versioned = has("version") || has(".data/version");
     const std::string first = root_;
     for (const std::string& top : tops_)
       if (zip().find(top + "/data.pkl")) root_ = top;
     if (!has("data.pkl") && versioned)
-      throw Error(Errc::corrupt, name() + ": " + first + "/data.pkl is missing: a torch.save that failed halfway leaves such a file");
+      throw Error(Errc::corrupt,
+                  name() + ": " + first + "/data.pkl is missing: a torch.save that failed halfway leaves such a file");
     if (!has("data.pkl"))
       throw Error(Errc::not_a_checkpoint, name() + ": a zip archive without data.pkl, which torch.save writes");
   }
   if (zip().find_all(root_ + "/data.pkl").size() > 1)
-    throw Error(Errc::corrupt, name() + ": has " + std::to_string(zip().find_all(root_ + "/data.pkl").size()) + " members " +
-                                   root_ + "/data.pkl, expected one");
+    throw Error(Errc::corrupt, name() + ": has " + std::to_string(zip().find_all(root_ + "/data.pkl").size()) +
+                                   " members " + root_ + "/data.pkl, expected one");
   if (!has("version") && !has(".data/version"))
     throw Error(Errc::corrupt, name() + ": " + root_ + "/version is missing, without which torch does not load it");
 }
@@ -155,7 +163,8 @@ void Archive::read_alignment() {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     const bool power_of_two = value > 0 && (value & (value - 1)) == 0;
-    if (error == std::errc() && end == text.data() + text.size() && power_of_two && value <= 32768) rules_.alignment = value;
+    if (error == std::errc() && end == text.data() + text.size() && power_of_two && value <= 32768)
+      rules_.alignment = value;
   } catch (const Error&) {
     // A damaged record: what torch would write by default.
   }
@@ -173,7 +182,8 @@ std::timespec Archive::mtime() const {
 std::string Archive::new_folder() const {
   if (tops_.size() == 1 && !tops_.front().empty()) return tops_.front() + "/" + folder_;
   std::string found;
-  for (const std::string& top : tops_) found += (found.empty() ? "" : ", ") + (top.empty() ? "members at the top" : "'" + top + "'");
+  for (const std::string& top : tops_)
+    found += (found.empty() ? "" : ", ") + (top.empty() ? "members at the top" : "'" + top + "'");
   throw Error(Errc::ambiguous, name() + ": new metadata needs one top directory in the archive, found " + found);
 }
 
@@ -191,9 +201,11 @@ std::vector<std::string> Archive::warnings() const {
   std::vector<std::string> all;
   if (tops_.size() > 1)
     all.push_back("the archive has " + std::to_string(tops_.size()) + " top directories: torch does not load it");
-  if (old_name_) all.push_back(metadata_.front() + ": the metadata has its old name; anemoi writes " + kDefaultName + " now");
+  if (old_name_)
+    all.push_back(metadata_.front() + ": the metadata has its old name; anemoi writes " + kDefaultName + " now");
   if (metadata_.size() > 1)
-    all.push_back("the archive has " + std::to_string(metadata_.size()) + " metadata members; metadata.path lists them");
+    all.push_back("the archive has " + std::to_string(metadata_.size()) +
+                  " metadata members; metadata.path lists them");
   const RawNames& names = raw();
   all.insert(all.end(), names.warnings.begin(), names.warnings.end());
   return all;

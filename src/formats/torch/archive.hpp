@@ -17,7 +17,8 @@ struct PathOrder {
 
 /// Names of the archive that can be paths, in order, and sentences about those that cannot.
 struct RawNames {
-  std::map<std::string, const zip::Member*, PathOrder> members;  // the last of each name, as Python reads it; null: a directory
+  /// The last member of each name, as Python reads it; null: a directory.
+  std::map<std::string, const zip::Member*, PathOrder> members;
   std::vector<std::string> warnings;
 };
 
@@ -40,7 +41,8 @@ class Archive {
   const std::vector<std::string>& metadata() const noexcept { return metadata_; }
   /// Whether there is only metadata of the old name, ai-models.json.
   bool has_old_name() const noexcept { return old_name_; }
-  /// Where new metadata goes, "archive/anemoi-metadata". @throws Error Errc::ambiguous unless there is one top directory
+  /// Where new metadata goes, "archive/anemoi-metadata".
+  /// @throws Error Errc::ambiguous unless there is one top directory
   std::string new_folder() const;
   const std::string& new_name() const noexcept { return new_name_; }
 

@@ -90,7 +90,8 @@ std::string table(const State& state) {
         // Larger than anything: as unknown as the rest.
       }
     }
-    text += escaped(index->title(i)) + "\t" + escaped(dtype) + "\t" + shape + "\t" + nbytes + "\t" + escaped(entry.member) + "\n";
+    text += escaped(index->title(i)) + "\t" + escaped(dtype) + "\t" + shape + "\t" + nbytes + "\t" +
+            escaped(entry.member) + "\n";
   }
   return text;
 }
@@ -108,8 +109,9 @@ Content array_data(const State& state, const ArrayIndex& index, std::size_t i) {
   if (missing) throw Error(Errc::corrupt, place + ": its member '" + entry.member + "' is not in the archive");
   const std::uint64_t has = edited != state.members.end() ? edited->second->recipe.size() : stored->size;
   if (has != needs)
-    throw Error(Errc::corrupt, place + ": shape " + shape_text(entry.shape) + " of " + npy::dtype_name(entry.descr) + " needs " +
-                                   std::to_string(needs) + " bytes, member '" + entry.member + "' has " + std::to_string(has));
+    throw Error(Errc::corrupt, place + ": shape " + shape_text(entry.shape) + " of " + npy::dtype_name(entry.descr) +
+                                   " needs " + std::to_string(needs) + " bytes, member '" + entry.member + "' has " +
+                                   std::to_string(has));
   if (edited != state.members.end()) return *edited->second;
   return {member_content(state.archive->zip(), *stored), state.archive->zip().mtime(*stored), false};
 }
@@ -122,7 +124,8 @@ std::optional<Node> show_array(const State& state, const Match& match) {
   return node_of(state, *index, *i);
 }
 
-void list_arrays(const State& state, const Match& match, const std::function<bool(const std::string&, const Node&)>& each) {
+void list_arrays(const State& state, const Match& match,
+                 const std::function<bool(const std::string&, const Node&)>& each) {
   const Ptr<ArrayIndex> index = state.metadata->index();
   const auto directory = entry_at(*index, match.names);
   if (!directory) throw Error(Errc::not_found, "arrays/" + to_string(match.names) + ": no such directory");

@@ -79,9 +79,10 @@ class TorchFormat final : public Format {
     const auto archive = state.archive;
     const auto rewrite = std::make_shared<const zip::Rewrite>(zip::rewrite(archive->zip(), changes, archive->rules()));
 
-    // 1. a clone beside the checkpoint  2. its end, rewritten  3. synced, with the attributes of the old one  4. read back
-    // 5. renamed over the old one  6. the directory synced. A crash before 5 leaves the old checkpoint and a temporary to
-    // sweep; after 5 the new one. 6 makes the choice survive power loss.
+    // 1. a clone beside the checkpoint  2. its end, rewritten  3. synced, with the attributes of the old one
+    // 4. read back  5. renamed over the old one  6. the directory synced.
+    // A crash before 5 leaves the old checkpoint and a temporary to sweep; after 5 the new one. 6 makes the choice
+    // survive power loss.
     Plan plan;
     plan.target = source.path();
     plan.temporary = medium.temporary;
@@ -105,7 +106,9 @@ class TorchFormat final : public Format {
     add(std::move(attributes));
     add(step(Step::Kind::sync, plan.temporary));
     Step verify = step(Step::Kind::verify, plan.temporary);
-    verify.check = [archive, changes, rewrite](const Ptr<File>& fresh) { zip::check(fresh, archive->zip(), changes, *rewrite); };
+    verify.check = [archive, changes, rewrite](const Ptr<File>& fresh) {
+      zip::check(fresh, archive->zip(), changes, *rewrite);
+    };
     add(std::move(verify));
     Step rename = step(Step::Kind::rename, plan.target);
     rename.from = plan.temporary;

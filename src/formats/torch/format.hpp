@@ -4,7 +4,7 @@
 
 namespace ckptree {
 
-/// Checkpoints written by torch.save: a zip whose members stand below one top directory, with anemoi's metadata or without.
+/// Checkpoints written by torch.save: a zip with one top directory, with anemoi's metadata or without.
 const Format& torch_format();
 
 }  // namespace ckptree

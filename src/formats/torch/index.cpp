@@ -50,7 +50,8 @@ bool read_shape(Bytes document, json::Extent list, Shape& shape) {
 }
 
 /// Reads the three fields of an array.
-void read_array(ArrayIndex::Entry& entry, Bytes document, const std::vector<std::pair<std::string, json::Member>>& fields) {
+void read_array(ArrayIndex::Entry& entry, Bytes document,
+                const std::vector<std::pair<std::string, json::Member>>& fields) {
   for (const auto& [key, m] : fields) {
     const bool text = m.type == json::Type::string;
     if (key == "path" && text) entry.member = json::unescape(part(document, m.value));

@@ -42,7 +42,8 @@ void IndexText::set(const Keys& keys, const std::string& literal) {
     return;
   }
   const std::vector<std::string> parent(path.begin(), path.end() - 1);
-  text_ = json::append(text_, parent.empty() ? json::root(text_) : located(text_, parent), json::quote(path.back()), literal);
+  text_ = json::append(text_, parent.empty() ? json::root(text_) : located(text_, parent), json::quote(path.back()),
+                       literal);
 }
 
 void IndexText::set_member(const Keys& keys, const std::string& member) {
@@ -60,7 +61,8 @@ void IndexText::erase(const Keys& keys) {
 void IndexText::rename(const Keys& keys, const std::string& key) {
   const std::vector<std::string> path = path_of(keys), parent(path.begin(), path.end() - 1);
   auto found = positions(text_, located(text_, parent), keys.back());
-  for (; found.size() > 1; found.pop_back()) text_ = json::remove(text_, located(text_, parent), found[found.size() - 2]);
+  for (; found.size() > 1; found.pop_back())
+    text_ = json::remove(text_, located(text_, parent), found[found.size() - 2]);
   found = positions(text_, located(text_, parent), keys.back());
   const auto members = json::members(text_, located(text_, parent));
   text_ = json::splice(text_, members.at(found.at(0)).key, json::quote(key));
@@ -71,7 +73,8 @@ std::string IndexText::literal(const Keys& keys) const {
   return text_.substr(at.begin, at.size());
 }
 
-std::string array_literal(const std::string& member, const std::vector<std::uint64_t>& shape, const std::string& dtype) {
+std::string array_literal(const std::string& member, const std::vector<std::uint64_t>& shape,
+                          const std::string& dtype) {
   std::string extents;
   for (const std::uint64_t extent : shape) extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
   return "{\"path\": " + json::quote(member) + ", \"shape\": [" + extents + "], \"dtype\": " + json::quote(dtype) + "}";

@@ -9,8 +9,8 @@
 
 namespace ckptree::torch {
 
-/// A value that is made when it is first asked for. Damage is remembered like a value; a failure of the system is not, so
-/// that the next reader tries again. Safe to use from several threads.
+/// A value that is made when it is first asked for. Damage is remembered like a value; a failure of the system is not,
+/// so that the next reader tries again. Safe to use from several threads.
 template <class T>
 class Lazy {
  public:

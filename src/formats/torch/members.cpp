@@ -98,7 +98,8 @@ const RawNames& Archive::raw() const {
     std::string file;  // the last one seen; names below it follow at once
     for (auto it = names->members.begin(); it != names->members.end();) {
       const std::string& name = it->first;
-      if (!file.empty() && name.size() > file.size() && name[file.size()] == '/' && name.compare(0, file.size(), file) == 0) {
+      if (!file.empty() && name.size() > file.size() && name[file.size()] == '/' &&
+          name.compare(0, file.size(), file) == 0) {
         warn(name, "member '" + file + "' stands where its directory would be");
         it = names->members.erase(it);
         continue;

@@ -66,7 +66,8 @@ std::string with_sound_index(const State& state, const std::string& member, cons
     std::size_t there = ArrayIndex::kTop;
     for (std::size_t k = 0; k < keys.size(); ++k) {
       const auto& children = now[there].children;
-      const auto found = std::find_if(children.begin(), children.end(), [&](std::size_t c) { return now[c].key == keys[k]; });
+      const auto found =
+          std::find_if(children.begin(), children.end(), [&](std::size_t c) { return now[c].key == keys[k]; });
       there = found == children.end() ? ArrayIndex::kTop : *found;
       if (there == ArrayIndex::kTop) break;
     }
@@ -115,13 +116,15 @@ State remove(const State& state) {
   if (!state.exists) throw Error(Errc::not_found, std::string(kPlace) + ": there is none");
   State next = state;
   // What was written under the index that goes now has no place any more; what it removed stays removed.
-  for (auto it = next.members.begin(); it != next.members.end();) it = it->second ? next.members.erase(it) : std::next(it);
+  for (auto it = next.members.begin(); it != next.members.end();)
+    it = it->second ? next.members.erase(it) : std::next(it);
   if (state.options.remove_all && unless_broken([&] { return state.metadata->index(); }))
     for (const auto& [member, count] : state.metadata->index()->references())
       if (is_own_member(state, member)) drop_member(next, member);
   next.exists = false;
   next.touched.clear();
-  next.metadata = std::make_shared<const Metadata>("", Content{Recipe::literal("{}"), state.archive->mtime(), false}, true);
+  next.metadata =
+      std::make_shared<const Metadata>("", Content{Recipe::literal("{}"), state.archive->mtime(), false}, true);
   return next;
 }
 
@@ -153,7 +156,8 @@ State edit_metadata(const State& state, const Match&, const Op& op) {
     case Op::Kind::rename:
     case Op::Kind::exchange: break;
   }
-  throw Error(Errc::immutable, std::string(kPlace) + ": cannot be renamed; its place in the archive is in metadata.path");
+  throw Error(Errc::immutable,
+              std::string(kPlace) + ": cannot be renamed; its place in the archive is in metadata.path");
 }
 
 std::optional<Node> show_metadata_path(const State& state, const Match&) {

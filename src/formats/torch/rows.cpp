@@ -29,7 +29,8 @@ xtl::span<const TorchRow> Table::rows() { return kRows; }
 std::vector<std::string> Table::warnings(const State& state) {
   std::vector<std::string> all = state.archive->warnings();
   if (state.corrections > 0)
-    all.push_back("metadata.json: supporting_arrays_paths was put right in " + std::to_string(state.corrections) + " edits");
+    all.push_back("metadata.json: supporting_arrays_paths was put right in " + std::to_string(state.corrections) +
+                  " edits");
   try {
     const Ptr<ArrayIndex> index = state.metadata->index();
     for (const std::size_t i : index->below(ArrayIndex::kTop)) {
@@ -94,7 +95,8 @@ void Table::list_raw(const State& state, const TreePath& path,
                      const std::function<bool(const std::string&, const Node&)>& each) {
   const auto directory = find_raw(state, path);
   if (!directory) throw Error(Errc::not_found, "raw/" + to_string(path) + ": no such directory");
-  if (directory->kind != Node::Kind::directory) throw Error(Errc::not_directory, "raw/" + to_string(path) + ": not a directory");
+  if (directory->kind != Node::Kind::directory)
+    throw Error(Errc::not_directory, "raw/" + to_string(path) + ": not a directory");
   const auto& members = state.archive->raw().members;
   const std::string prefix = path.empty() ? std::string() : to_string(path) + "/";
   std::string last;

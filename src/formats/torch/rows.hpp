@@ -11,7 +11,8 @@ struct Table {
   static std::vector<std::string> warnings(const State& state);
   static std::vector<TreePath> waiting(const State& state);
   static std::optional<Node> find_raw(const State& state, const TreePath& path);
-  static void list_raw(const State& state, const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each);
+  static void list_raw(const State& state, const TreePath& path,
+                       const std::function<bool(const std::string&, const Node&)>& each);
 };
 
 using TorchModel = RowModel<State, Table>;

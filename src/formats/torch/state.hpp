@@ -110,6 +110,8 @@ Content array_data(const State& state, const ArrayIndex& index, std::size_t i);
 
 // edit_arrays.cpp
 State edit_arrays(const State&, const Match&, const Op&);
+
+// array_edit.cpp
 /// Whether a member is an array's alone, to be changed or removed with it.
 bool is_own_member(const State& state, const std::string& member);
 /// The member goes, or what was to be written under its name.

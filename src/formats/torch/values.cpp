@@ -29,7 +29,8 @@ std::optional<Node> show_value(const State& state, const Match& match) {
   return node;
 }
 
-void list_values(const State& state, const Match& match, const std::function<bool(const std::string&, const Node&)>& each) {
+void list_values(const State& state, const Match& match,
+                 const std::function<bool(const std::string&, const Node&)>& each) {
   state.metadata->document()->list(match.names, [&](const std::string& name, const Node& entry) {
     Node node = entry;
     node.mtime = state.metadata->mtime();
@@ -59,7 +60,8 @@ State edit_value(const State& state, const Match& match, const Op& op) {
   if (in_index(match.names) || (moves && in_index(below_top(op.to))))
     throw Error(Errc::immutable, std::string("metadata/") + kIndexKey + ": follows from arrays/; edit those");
 
-  const bool takes_away = op.kind == Op::Kind::remove || op.kind == Op::Kind::remove_tree || op.kind == Op::Kind::rename;
+  const bool takes_away =
+      op.kind == Op::Kind::remove || op.kind == Op::Kind::remove_tree || op.kind == Op::Kind::rename;
   if (takes_away && match.names == TreePath{"version"} && op.to != op.path)
     throw Error(Errc::rejected, place + ": the metadata must keep its key 'version'");
   State next = state;
