@@ -131,6 +131,9 @@ class Session {
   void refuse_if_stale(const Op& op, std::uint64_t epoch) const;             // under state_
   bool refresh_locked();                                                     // under commit_
   void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);     // under commit_
+  /// @return the name it got
+  std::string keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
+                   const std::string& reason);                             // under state_
   void publish(Snapshot fresh, std::vector<Logged> rest);                    // under state_
   void reject_all(const std::vector<Logged>& edits, const std::string& reason);  // without state_
 

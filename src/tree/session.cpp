@@ -49,36 +49,7 @@ const char* verb_of(Op::Kind kind) {
 
 bool touches(const Op& op, const TreePath& path) { return op.path == path || (!op.to.empty() && op.to == path); }
 
-std::string kept_name(std::uint64_t number, const TreePath& path) {
-  std::string flat = to_string(path);
-  for (std::size_t at = 0; (at = flat.find('/', at)) != std::string::npos; at += 3) flat.replace(at, 1, "%2F");
-  char prefix[32];
-  std::snprintf(prefix, sizeof prefix, "%04llu-", static_cast<unsigned long long>(number));
-  // The names of a kept file and of its ".reason" fit into 255 bytes.
-  constexpr std::size_t kRoom = 200;
-  if (flat.size() > kRoom) flat = "..." + flat.substr(flat.size() - kRoom);
-  return prefix + flat;
-}
-
 }  // namespace
-
-FlushInterval FlushInterval::parse(const std::string& text) {
-  if (text == "auto") return {};
-  if (text == "none") return {Kind::none, 0};
-  const bool digits = !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits || std::stoull(text) == 0)
-    throw Error(Errc::invalid, "flush_interval: expected auto, none or a number of saves from 1 on, got '" + text + "'");
-  return {Kind::every, std::stoull(text)};
-}
-
-std::string FlushInterval::text() const {
-  switch (kind) {
-    case Kind::automatic: return "auto";
-    case Kind::every: return std::to_string(saves);
-    case Kind::none: return "none";
-  }
-  return "auto";
-}
 
 Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval)
     : checkpoint_(std::move(checkpoint)), interval_(interval) {
@@ -149,8 +120,7 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
         last_error_ = e.what();
         continue;
       }
-      const std::string name = kept_name(++kept_, edit.op.path);
-      rejected_[name] = {name, edit.op.path, edit.op.content, e.what(), now()};
+      keep(rejected_, edit.op.path, edit.op.content, e.what());
       last_error_ = e.what();
     }
   }
@@ -309,91 +279,6 @@ FlushInterval Session::flush_interval() const {
 void Session::set_flush_interval(FlushInterval interval) {
   const std::lock_guard<std::mutex> guard(state_);
   interval_ = interval;
-}
-
-std::string Session::reject(const TreePath& path, Recipe content, const std::string& reason) {
-  log(to_string(path) + ": kept in rejected/: " + reason);
-  const std::lock_guard<std::mutex> guard(state_);
-  const std::string name = kept_name(++kept_, path);
-  rejected_[name] = {name, path, std::move(content), reason, now()};
-  return name;
-}
-
-void Session::forget_rejected(const std::string& name) {
-  const std::lock_guard<std::mutex> guard(state_);
-  const std::size_t suffix = std::char_traits<char>::length(kReasonSuffix);
-  const bool is_reason = name.size() > suffix && name.compare(name.size() - suffix, suffix, kReasonSuffix) == 0;
-  const auto found = rejected_.find(is_reason ? name.substr(0, name.size() - suffix) : name);
-  if (found == rejected_.end()) return;
-  Kept& kept = found->second;
-  if (is_reason) {
-    kept.reason.clear();
-  } else {
-    kept.dropped = true;
-    kept.content = {};
-  }
-  if (kept.dropped && kept.reason.empty()) rejected_.erase(found);
-}
-
-void Session::reject_waiting(const std::string& reason) {
-  std::vector<Logged> waiting;
-  {
-    const std::lock_guard<std::mutex> guard(state_);
-    if (working_->waiting().empty()) return;
-    waiting.swap(log_);
-    working_ = committed_->model;
-  }
-  reject_all(waiting, reason);
-}
-
-namespace {
-
-std::vector<Kept> values_of(const std::map<std::string, Kept>& kept) {
-  std::vector<Kept> all;
-  for (const auto& entry : kept) all.push_back(entry.second);
-  return all;
-}
-
-}  // namespace
-
-std::vector<Kept> Session::rejected() const {
-  const std::lock_guard<std::mutex> guard(state_);
-  return values_of(rejected_);
-}
-
-void Session::keep_removed(const TreePath& path, Recipe content) {
-  const std::lock_guard<std::mutex> guard(state_);
-  const std::string name = kept_name(++kept_, path);
-  removed_[name] = {name, path, std::move(content), "", now()};
-}
-
-std::vector<Kept> Session::removed() const {
-  const std::lock_guard<std::mutex> guard(state_);
-  return values_of(removed_);
-}
-
-void Session::note_error(const TreePath& path, const std::string& sentence) {
-  // Paths that failed are few; a script that fails at ever new ones must not fill the memory.
-  constexpr std::size_t kErrors = 4096;
-  const std::lock_guard<std::mutex> guard(state_);
-  if (sentence.empty()) {
-    errors_.erase(path);
-    return;
-  }
-  if (errors_.size() >= kErrors) errors_.clear();
-  errors_[path] = sentence;
-  last_error_ = sentence;
-}
-
-std::string Session::last_error() const {
-  const std::lock_guard<std::mutex> guard(state_);
-  return last_error_;
-}
-
-std::string Session::error_of(const TreePath& path) const {
-  const std::lock_guard<std::mutex> guard(state_);
-  const auto found = errors_.find(path);
-  return found == errors_.end() ? std::string() : found->second;
 }
 
 std::string Session::status_json() const {
