@@ -27,7 +27,8 @@ class Cursor {
     static_assert(std::is_unsigned_v<T>, "fields of a file are read unsigned");
     const Bytes b = take(sizeof(T), field);
     T value = 0;
-    for (std::size_t i = sizeof(T); i-- > 0;) value = static_cast<T>((value << 7 << 1) | static_cast<unsigned char>(b[i]));
+    for (std::size_t i = sizeof(T); i-- > 0;)
+      value = static_cast<T>((value << 7 << 1) | static_cast<unsigned char>(b[i]));
     return value;
   }
 

@@ -8,18 +8,18 @@ namespace ckptree {
 
 /// What went wrong, in our own words. The errno and the sentence of each stand in one table, src/core/error.cpp.
 enum class Errc {
-  not_found,         // no such entry, member or file
-  rejected,          // an edit that is not valid
-  incomplete,        // an edit whose text ends too early; a later write may complete it
-  invalid,           // an argument out of range, an unknown flag
+  not_found,   // no such entry, member or file
+  rejected,    // an edit that is not valid
+  incomplete,  // an edit whose text ends too early; a later write may complete it
+  invalid,     // an argument out of range, an unknown flag
   exists,
   not_empty,
   is_directory,
   not_directory,
   name_too_long,
-  immutable,         // derived, or not editable under the options given
+  immutable,  // derived, or not editable under the options given
   no_permission,
-  read_only,         // mounted or stored read-only
+  read_only,  // mounted or stored read-only
   busy,
   hard_links,        // a commit would split the links of the checkpoint
   ambiguous,         // two members of that name
@@ -31,9 +31,9 @@ enum class Errc {
   io,
   cross_checkpoint,  // a rename from one checkpoint to another
   unsupported,
-  no_data,           // no such extended attribute
-  mount_point,       // missing, not a directory, or busy
-  no_fuse,           // no /dev/fuse, or no right to use it
+  no_data,      // no such extended attribute
+  mount_point,  // missing, not a directory, or busy
+  no_fuse,      // no /dev/fuse, or no right to use it
 };
 
 /// A failure with the sentence a user reads: the place first (file, offset or line), then what was expected and what

@@ -11,10 +11,10 @@ namespace ckptree {
 /// What the options of a mount say about the view itself.
 struct ViewOptions {
   bool read_only = false;
-  bool edit_all = false;                      // -o edit=all
-  bool remove_all = false;                    // -o remove=all: rm metadata.json takes the members of arrays too
-  bool no_data = false;                       // -o nodata: values/ and the arrays of states are hidden
-  std::string metadata_name;                  // -o name=; empty: anemoi.json, else ai-models.json
+  bool edit_all = false;                            // -o edit=all
+  bool remove_all = false;                          // -o remove=all: rm metadata.json takes the members of arrays too
+  bool no_data = false;                             // -o nodata: values/ and the arrays of states are hidden
+  std::string metadata_name;                        // -o name=; empty: anemoi.json, else ai-models.json
   std::string metadata_folder = "anemoi-metadata";  // -o folder=
 };
 

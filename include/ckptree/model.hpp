@@ -37,8 +37,8 @@ struct Node {
 struct Op {
   enum class Kind { write, make_dir, remove, remove_tree, rename, exchange };
   Kind kind = Kind::write;
-  TreePath path, to;             // `to`: rename and exchange only
-  Recipe content;                // write only
+  TreePath path, to;                   // `to`: rename and exchange only
+  Recipe content;                      // write only
   std::optional<std::timespec> mtime;  // write only: an explicit time wins over the commit's
 };
 
@@ -51,7 +51,8 @@ struct Model : std::enable_shared_from_this<Model> {
   /// Every entry of a directory in order, until `each` answers false. The Node of an entry may lack its content when
   /// `find` would have to compute it. @throws Error Errc::not_found, Errc::not_directory
   virtual void list(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const = 0;
-  /// What a new file of this name would become (only `kind` and `saving` are meaningful), or nothing: then it is scratch.
+  /// What a new file of this name would become (only `kind` and `saving` are meaningful), or nothing: then it is
+  /// scratch.
   virtual std::optional<Node> vacant(const TreePath& path) const = 0;
   /// The model after the edit. @throws Error with the place and the reason; nothing has changed then
   virtual Ptr<Model> apply(const Op& op) const = 0;

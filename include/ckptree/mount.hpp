@@ -64,8 +64,8 @@ struct NewAttributes {
 struct LockRequest {
   enum class Type { none, shared, exclusive };
   std::uint64_t owner = 0;
-  bool whole_file = false;  // flock(2); else fcntl(2)
-  Type type = Type::none;   // none gives back
+  bool whole_file = false;                           // flock(2); else fcntl(2)
+  Type type = Type::none;                            // none gives back
   std::uint64_t begin = 0, end = ~std::uint64_t{0};  // half-open
   pid_t process = 0;
 };
@@ -89,9 +89,9 @@ struct Report {
   std::vector<std::string> lines;
 };
 
-/// A checkpoint as a filesystem: methods shaped like FUSE's, and no libfuse. What is not found, not allowed or refused is
-/// thrown as Error or std::system_error; "look the name up again" (fuse.md: a private draft) is an empty optional.
-/// Safe to use from several threads.
+/// A checkpoint as a filesystem: methods shaped like FUSE's, and no libfuse. What is not found, not allowed or
+/// refused is thrown as Error or std::system_error; "look the name up again" (fuse.md: a private draft) is an empty
+/// optional. Safe to use from several threads.
 class Mount {
  public:
   Mount(std::shared_ptr<Session> session, MountOptions options);
@@ -136,7 +136,8 @@ class Mount {
 
   std::uint64_t open_directory(Ino ino, const Caller& caller);
   /// Entries from number `from` on, until `each` answers false.
-  void list(std::uint64_t handle, std::uint64_t from, const std::function<bool(const ListedEntry&, std::uint64_t next)>& each);
+  void list(std::uint64_t handle, std::uint64_t from,
+            const std::function<bool(const ListedEntry&, std::uint64_t next)>& each);
   /// The same with every name looked up (readdirplus). An entry that `each` refuses is not counted as looked up.
   void list_entries(std::uint64_t handle, std::uint64_t from, const Caller& caller,
                     const std::function<bool(const ListedEntry&, const Entry&, std::uint64_t next)>& each);
@@ -144,8 +145,10 @@ class Mount {
 
   /// These change names. What went stale is returned, to be told to the kernel after the reply.
   Invalidations make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made);
-  Invalidations make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller, Entry& made);
-  Invalidations make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller, Entry& made);
+  Invalidations make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller,
+                          Entry& made);
+  Invalidations make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller,
+                          Entry& made);
   Invalidations hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made);
   Invalidations unlink(Ino parent, const std::string& name, const Caller& caller);
   Invalidations remove_directory(Ino parent, const std::string& name, const Caller& caller);
@@ -161,8 +164,8 @@ class Mount {
   /// Remembers the sentence of a failure for `.ckptree/last_error` and user.ckptree.error of the file at fault.
   void note_failure(Ino ino, const std::string& name, const std::string& sentence);
 
-  /// Commits what is pending and moves what is left in rejected/ to `$XDG_STATE_HOME/ckptree/`. Call it once, at the end,
-  /// when no request is under way.
+  /// Commits what is pending and moves what is left in rejected/ to `$XDG_STATE_HOME/ckptree/`. Call it once, at the
+  /// end, when no request is under way.
   Report finish();
   /// Where a caller of `ckptree umount` waits for the report: a descriptor to write it to, or -1.
   int report_descriptor() const;

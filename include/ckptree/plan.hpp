@@ -22,8 +22,8 @@ using ChangeSet = std::map<std::string, std::optional<Change>>;
 /// One step towards a durable new checkpoint. Paths are absolute.
 struct Step {
   enum class Kind {
-    clone,            // `path` comes to be, with the first `size` bytes of `from`: shared where the filesystem can, copied else
-    write,            // `content` at offset `at` of `path`
+    clone,  // `path` comes to be, with the first `size` bytes of `from`: shared where the filesystem can, copied else
+    write,  // `content` at offset `at` of `path`
     truncate,         // `path` gets `size` bytes
     copy_attributes,  // mode, owner, ACL, extended attributes of `from` onto `path`
     sync,             // the bytes and size of `path` survive power loss

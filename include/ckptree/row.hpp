@@ -31,8 +31,8 @@ struct Row {
 /// Matches `path` against a pattern such as "arrays/**".
 std::optional<Match> match(std::string_view pattern, const TreePath& path);
 
-/// A Model from a table of rows over a state. The top directory lists the rows whose pattern is one plain name and whose
-/// `show` finds something, in the table's order.
+/// A Model from a table of rows over a state. The top directory lists the rows whose pattern is one plain name and
+/// whose `show` finds something, in the table's order.
 template <class M, class Table>
 class RowModel;
 

@@ -9,7 +9,8 @@ namespace ckptree {
 
 /// `Table` has `static xtl::span<const Row<M>> rows()` and `static std::vector<std::string> warnings(const M&)` and
 /// `static std::vector<TreePath> waiting(const M&)`, and for the members or files under their own names
-/// `static std::optional<Node> find_raw(const M&, const TreePath&)` and `static void list_raw(const M&, const TreePath&, each)`.
+/// `static std::optional<Node> find_raw(const M&, const TreePath&)` and `static void list_raw(const M&, const
+/// TreePath&, each)`.
 template <class M, class Table>
 class RowModel final : public Model {
  public:
@@ -51,7 +52,8 @@ class RowModel final : public Model {
   Ptr<Model> apply(const Op& op) const override {
     const auto [row, m] = row_of(op.path);
     if (!row) throw Error(Errc::immutable, to_string(op.path) + ": nothing can be stored under this name");
-    if (!row->edit) throw Error(Errc::immutable, to_string(op.path) + ": derived from the checkpoint, cannot be edited");
+    if (!row->edit)
+      throw Error(Errc::immutable, to_string(op.path) + ": derived from the checkpoint, cannot be edited");
     return std::make_shared<RowModel>(row->edit(state_, m, op));
   }
 

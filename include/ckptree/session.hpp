@@ -51,8 +51,8 @@ struct FlushInterval {
 
 /// Bytes that are kept although they are not in the checkpoint: refused edits, and what was removed.
 struct Kept {
-  std::string name;    // in rejected/ or removed/: a number and the path, "0003-metadata.json"
-  TreePath path;       // where they were meant to go, or were
+  std::string name;  // in rejected/ or removed/: a number and the path, "0003-metadata.json"
+  TreePath path;     // where they were meant to go, or were
   Recipe content;
   std::string reason;  // the sentence; empty in removed/, and once it was removed
   std::timespec time{};
@@ -128,19 +128,19 @@ class Session {
     Ptr<Model> before, after;
   };
 
-  void refuse_if_stale(const Op& op, std::uint64_t epoch) const;             // under state_
-  bool refresh_locked();                                                     // under commit_
-  void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);     // under commit_
+  void refuse_if_stale(const Op& op, std::uint64_t epoch) const;          // under state_
+  bool refresh_locked();                                                  // under commit_
+  void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);  // under commit_
   /// @return the name it got
   std::string keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
-                   const std::string& reason);                             // under state_
-  void publish(Snapshot fresh, std::vector<Logged> rest);                    // under state_
+                   const std::string& reason);                                   // under state_
+  void publish(Snapshot fresh, std::vector<Logged> rest);                        // under state_
   void reject_all(const std::vector<Logged>& edits, const std::string& reason);  // without state_
 
   const std::shared_ptr<Checkpoint> checkpoint_;
 
-  // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody who
-  // answers a reader. state_ guards everything below and is held for memory work only.
+  // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody
+  // who answers a reader. state_ guards everything below and is held for memory work only.
   mutable std::mutex commit_;
   mutable std::mutex state_;
   Ptr<Snapshot> committed_;

@@ -5,7 +5,8 @@
 namespace ckptree {
 
 Bytes Cursor::take(std::uint64_t size, const char* field) {
-  if (size > left()) fail(std::string(field) + " needs " + std::to_string(size) + ", " + std::to_string(left()) + " left");
+  if (size > left())
+    fail(std::string(field) + " needs " + std::to_string(size) + ", " + std::to_string(left()) + " left");
   const Bytes taken = bytes_.substr(at_, size);
   at_ += size;
   return taken;

@@ -21,7 +21,8 @@ std::int64_t nanoseconds(const timespec& t) { return std::int64_t{t.tv_sec} * 1'
 Fingerprint fingerprint_of(int fd, const std::string& name) {
   struct stat st;
   if (::fstat(fd, &st) != 0) throw_errno("stat " + name);
-  return {st.st_dev, st.st_ino, static_cast<std::uint64_t>(st.st_size), nanoseconds(st.st_mtim), nanoseconds(st.st_ctim)};
+  return {st.st_dev, st.st_ino, static_cast<std::uint64_t>(st.st_size), nanoseconds(st.st_mtim),
+          nanoseconds(st.st_ctim)};
 }
 
 [[noreturn]] void throw_past_end(const std::string& name, std::uint64_t at, std::size_t wanted, std::uint64_t size) {
@@ -47,8 +48,8 @@ class DiskFile final : public File {
   DiskFile(Fd fd, std::string name)
       : fd_(std::move(fd)), name_(std::move(name)), fingerprint_(fingerprint_of(fd_.get(), name_)) {}
 
-  // Closing the last descriptor of a removed file frees its blocks: up to a second per GiB on ext4, which whoever replaced
-  // a checkpoint must not wait for.
+  // Closing the last descriptor of a removed file frees its blocks: up to a second per GiB on ext4, which whoever
+  // replaced a checkpoint must not wait for.
   ~DiskFile() override {
     struct stat st;
     if (::fstat(fd_.get(), &st) != 0 || st.st_nlink > 0 || st.st_size < kSlowToFree) return;

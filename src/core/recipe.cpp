@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstring>
 
-
 #include "ckptree/error.hpp"
 
 namespace ckptree {
@@ -15,7 +14,8 @@ Recipe Recipe::literal(std::string text) {
   const std::uint64_t size = text.size();
   // Recipes are copied with every Node; a long text is shared instead, as a file in memory.
   constexpr std::uint64_t kCopied = 256;
-  if (size > kCopied) r.pieces.push_back({std::make_pair(memory_file("text", std::move(text)), std::uint64_t{0}), size});
+  if (size > kCopied)
+    r.pieces.push_back({std::make_pair(memory_file("text", std::move(text)), std::uint64_t{0}), size});
   else if (size > 0) r.pieces.push_back({std::move(text), size});
   return r;
 }
@@ -41,7 +41,8 @@ std::size_t Recipe::read(std::uint64_t at, Buffer into) const {
       at -= p.size;
       continue;
     }
-    const Buffer part = into.subspan(done, static_cast<std::size_t>(std::min<std::uint64_t>(into.size() - done, p.size - at)));
+    const Buffer part =
+        into.subspan(done, static_cast<std::size_t>(std::min<std::uint64_t>(into.size() - done, p.size - at)));
     if (const auto* text = std::get_if<std::string>(&p.from)) {
       std::memcpy(part.data(), text->data() + at, part.size());
     } else if (const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&p.from)) {
@@ -58,7 +59,8 @@ std::size_t Recipe::read(std::uint64_t at, Buffer into) const {
 std::string Recipe::text(std::uint64_t limit, const std::string& what) const {
   const std::uint64_t n = size();
   if (n > limit)
-    throw Error(Errc::too_large, what + ": has " + std::to_string(n) + " bytes, at most " + std::to_string(limit) + " are read");
+    throw Error(Errc::too_large,
+                what + ": has " + std::to_string(n) + " bytes, at most " + std::to_string(limit) + " are read");
   std::string all(n, '\0');
   read(0, Buffer(all.data(), all.size()));
   return all;

@@ -66,13 +66,15 @@ void serve(Mount& mount, const FuseOptions& options, const std::function<void()>
   if (fuse_set_signal_handlers(session.get()) != 0) throw Error(Errc::io, "signal handlers could not be set");
   const std::unique_ptr<fuse_session, void (*)(fuse_session*)> signals(session.get(), &fuse_remove_signal_handlers);
   errno = 0;
-  if (fuse_session_mount(session.get(), options.mount_point.c_str()) != 0) throw mount_failure(options.mount_point, errno);
+  if (fuse_session_mount(session.get(), options.mount_point.c_str()) != 0)
+    throw mount_failure(options.mount_point, errno);
 
   server.notifier = std::make_unique<Notifier>(session.get());
   server.top_notifier = std::make_unique<Notifier>(session.get());
   server.lock_waiter = std::make_unique<LockWaiter>();
   mount.on_stale([&](Invalidations stale) { server.notifier->tell(std::move(stale)); });
-  const std::unique_ptr<fuse_loop_config, void (*)(fuse_loop_config*)> loop(fuse_loop_cfg_create(), &fuse_loop_cfg_destroy);
+  const std::unique_ptr<fuse_loop_config, void (*)(fuse_loop_config*)> loop(fuse_loop_cfg_create(),
+                                                                            &fuse_loop_cfg_destroy);
   const int result = fuse_session_loop_mt(session.get(), loop.get());
   mount.on_stale(nullptr);
   server.lock_waiter.reset();

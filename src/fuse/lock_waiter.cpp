@@ -22,7 +22,8 @@ LockWaiter::~LockWaiter() {
   thread_.join();
 }
 
-void LockWaiter::wait(std::function<bool()> attempt, std::function<bool()> interrupted, std::function<void(int)> finish) {
+void LockWaiter::wait(std::function<bool()> attempt, std::function<bool()> interrupted,
+                      std::function<void(int)> finish) {
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     waiting_.push_back({std::move(attempt), std::move(interrupted), std::move(finish)});

@@ -18,8 +18,8 @@ void init(void* userdata, fuse_conn_info* conn) {
   auto& s = *static_cast<Server*>(userdata);
   // The bytes behind an inode number never change under the kernel's hands; asking for mtime at every read costs half.
   conn->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
-  for (const unsigned wish : {FUSE_CAP_SPLICE_WRITE, FUSE_CAP_SPLICE_MOVE, FUSE_CAP_READDIRPLUS, FUSE_CAP_READDIRPLUS_AUTO,
-                              FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_ATOMIC_O_TRUNC})
+  for (const unsigned wish : {FUSE_CAP_SPLICE_WRITE, FUSE_CAP_SPLICE_MOVE, FUSE_CAP_READDIRPLUS,
+                              FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_ATOMIC_O_TRUNC})
     if (conn->capable & wish) conn->want |= wish;
   if (s.mounted) s.mounted();
 }
@@ -92,35 +92,30 @@ void answer_made(fuse_req_t req, fuse_ino_t parent, const char* name, Make make)
 }
 
 void mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
-  answer_made(req, parent, name, [&](Mount& m, Entry& made) {
-    return m.make_node(parent, name, mode, device, caller_of(req), made);
-  });
+  answer_made(req, parent, name,
+              [&](Mount& m, Entry& made) { return m.make_node(parent, name, mode, device, caller_of(req), made); });
 }
 
 void mkdir(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
-  answer_made(req, parent, name, [&](Mount& m, Entry& made) {
-    return m.make_directory(parent, name, mode, caller_of(req), made);
-  });
+  answer_made(req, parent, name,
+              [&](Mount& m, Entry& made) { return m.make_directory(parent, name, mode, caller_of(req), made); });
 }
 
 void symlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
-  answer_made(req, parent, name, [&](Mount& m, Entry& made) {
-    return m.make_link(parent, name, target, caller_of(req), made);
-  });
+  answer_made(req, parent, name,
+              [&](Mount& m, Entry& made) { return m.make_link(parent, name, target, caller_of(req), made); });
 }
 
 void link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
-  answer_made(req, parent, name, [&](Mount& m, Entry& made) {
-    return m.hard_link(ino, parent, name, caller_of(req), made);
-  });
+  answer_made(req, parent, name,
+              [&](Mount& m, Entry& made) { return m.hard_link(ino, parent, name, caller_of(req), made); });
 }
 
 /// A request that only changes names.
 template <class Change>
 void answer_changed(fuse_req_t req, fuse_ino_t from, fuse_ino_t parent, const char* name, Change change) {
-  answer(req, parent, name, [&](Server& s) {
-    settle_around(s, change(s.mount), from, parent, [req] { fuse_reply_err(req, 0); });
-  });
+  answer(req, parent, name,
+         [&](Server& s) { settle_around(s, change(s.mount), from, parent, [req] { fuse_reply_err(req, 0); }); });
 }
 
 void unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
@@ -133,9 +128,8 @@ void rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
 
 void rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
             unsigned flags) {
-  answer_changed(req, parent, new_parent, new_name, [&](Mount& m) {
-    return m.rename(parent, name, new_parent, new_name, flags, caller_of(req));
-  });
+  answer_changed(req, parent, new_parent, new_name,
+                 [&](Mount& m) { return m.rename(parent, name, new_parent, new_name, flags, caller_of(req)); });
 }
 
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
@@ -196,9 +190,8 @@ void flush(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
 }
 
 void fsync(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info* fi) {
-  answer(req, ino, nullptr, [&](Server& s) {
-    settle_then(s, s.mount.sync(fi->fh, caller_of(req)), [=] { fuse_reply_err(req, 0); });
-  });
+  answer(req, ino, nullptr,
+         [&](Server& s) { settle_then(s, s.mount.sync(fi->fh, caller_of(req)), [=] { fuse_reply_err(req, 0); }); });
 }
 
 void release(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
@@ -243,14 +236,14 @@ void readdirplus(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t from, f
     std::size_t used = 0;
     s.mount.list_entries(fi->fh, static_cast<std::uint64_t>(from), caller_of(req),
                          [&](const ListedEntry& e, const Entry& entry, std::uint64_t next) {
-      fuse_entry_param p = param_of(entry);
-      if (entry.ino == 0) p.attr = e.attributes;
-      const std::size_t n =
-          fuse_add_direntry_plus(req, out.data() + used, size - used, e.name.c_str(), &p, static_cast<off_t>(next));
-      if (n > size - used) return false;
-      used += n;
-      return true;
-    });
+                           fuse_entry_param p = param_of(entry);
+                           if (entry.ino == 0) p.attr = e.attributes;
+                           const std::size_t n = fuse_add_direntry_plus(req, out.data() + used, size - used,
+                                                                        e.name.c_str(), &p, static_cast<off_t>(next));
+                           if (n > size - used) return false;
+                           used += n;
+                           return true;
+                         });
     fuse_reply_buf(req, out.data(), used);
   });
 }

@@ -32,7 +32,9 @@ inline Caller caller_of(fuse_req_t req) {
   return {c->pid, c->uid, c->gid, c->umask};
 }
 
-inline bool worth_telling(int error) { return error != ENOENT && error != ENODATA && error != EEXIST && error != EOPNOTSUPP; }
+inline bool worth_telling(int error) {
+  return error != ENOENT && error != ENODATA && error != EEXIST && error != EOPNOTSUPP;
+}
 
 /// The boundary: the only catch that speaks errno. `ino` and `name` say which file an error is remembered for.
 template <class Body>
@@ -79,7 +81,8 @@ inline void settle_then(Server& s, Invalidations stale, std::function<void()> re
 /// top's lock is answered without the notifier of the top, so that lock comes free.
 inline void settle_around(Server& s, Invalidations stale, Ino a, Ino b, std::function<void()> reply) {
   Invalidations before, after;
-  for (Invalidation& i : stale) (i.parent == kRoot && a != kRoot && b != kRoot ? before : after).push_back(std::move(i));
+  for (Invalidation& i : stale)
+    (i.parent == kRoot && a != kRoot && b != kRoot ? before : after).push_back(std::move(i));
   auto finish = [&s, reply = std::move(reply), after = std::move(after)]() mutable {
     reply();
     if (!after.empty()) s.notifier->tell(std::move(after));

@@ -47,8 +47,7 @@ std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted,
   std::shared_ptr<Draft> draft = inode->draft;
 
   switch (inode->kind) {
-    case Inode::Kind::control:
-      return s_->entry_of(*inode);  // `echo x > F` truncates first; nothing to do
+    case Inode::Kind::control: return s_->entry_of(*inode);  // `echo x > F` truncates first; nothing to do
     case Inode::Kind::scratch: {
       std::shared_ptr<Fd> file;
       if (number) {
@@ -77,7 +76,8 @@ std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted,
         return s_->entry_of(*inode);
       }
       s_->refuse_if_read_only(place);
-      if (inode->node.saving == Node::Saving::none) throw Error(Errc::immutable, place + ": is derived, cannot be changed");
+      if (inode->node.saving == Node::Saving::none)
+        throw Error(Errc::immutable, place + ": is derived, cannot be changed");
       if (wanted.size) {
         s_->reserve(*s_->begin_draft(lock, ino, *wanted.size == 0, caller), caller);
         return std::nullopt;
@@ -175,7 +175,8 @@ void Mount::set_attribute(Ino ino, const std::string& name, Bytes value, int fla
   const Inode& inode = s_->inodes.at(ino);
   if (inode.kind != Inode::Kind::scratch || !inode.linked || !belongs_to_user(name))
     throw Error(Errc::unsupported, name + ": a checkpoint stores no extended attributes");
-  if (::lsetxattr(s_->inodes.real_of(inode).c_str(), name.c_str(), value.data(), value.size(), flags) != 0) throw_errno(name);
+  if (::lsetxattr(s_->inodes.real_of(inode).c_str(), name.c_str(), value.data(), value.size(), flags) != 0)
+    throw_errno(name);
 }
 
 void Mount::remove_attribute(Ino ino, const std::string& name) {

@@ -74,7 +74,8 @@ const File kFiles[] = {
 
 const File* file_named(const TreePath& path) {
   if (path.size() != 1) return nullptr;
-  const auto found = std::find_if(std::begin(kFiles), std::end(kFiles), [&](const File& f) { return path[0] == f.name; });
+  const auto found =
+      std::find_if(std::begin(kFiles), std::end(kFiles), [&](const File& f) { return path[0] == f.name; });
   return found == std::end(kFiles) ? nullptr : found;
 }
 
@@ -92,7 +93,8 @@ std::optional<Node> find(const Session& session, const TreePath& path) {
   return find_kept(path[0] == "rejected" ? session.rejected() : session.removed(), path[1]);
 }
 
-void list(const Session& session, const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) {
+void list(const Session& session, const TreePath& path,
+          const std::function<bool(const std::string&, const Node&)>& each) {
   if (path.empty()) {
     for (const File& file : kFiles)
       if (!each(file.name, file.show(session))) return;

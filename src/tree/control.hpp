@@ -10,7 +10,8 @@
 namespace ckptree::control {
 
 std::optional<Node> find(const Session& session, const TreePath& path);
-void list(const Session& session, const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each);
+void list(const Session& session, const TreePath& path,
+          const std::function<bool(const std::string&, const Node&)>& each);
 /// Whether a file answers to writes. What is written to it is a command, not content.
 bool takes_writes(const TreePath& path);
 /// @throws Error Errc::invalid for a value out of range; what the command throws

@@ -169,7 +169,8 @@ void Mount::State::expire_drafts(Clock::time_point now) {
   for (const auto& [name, list] : drafts)
     for (const auto& d : list) {
       const Inode* inode = inodes.find(d->ino);
-      if (d->opens == 0 && d->reserved == 0 && now >= d->idle_since + kLinger && inode && inode->kind == Inode::Kind::draft)
+      if (d->opens == 0 && d->reserved == 0 && now >= d->idle_since + kLinger && inode &&
+          inode->kind == Inode::Kind::draft)
         idle.push_back(d);
     }
   for (const auto& d : idle) drop_draft(d);
@@ -180,7 +181,8 @@ void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
   const std::uint64_t size = size_of(draft.file->get());
   if (std::max(size, at + bytes.size()) > kCheckedAtWrite) return;
   std::string text(std::max<std::uint64_t>(size, at + bytes.size()), '\0');
-  if (size > 0 && ::pread(draft.file->get(), text.data(), size, 0) != static_cast<ssize_t>(size)) throw_errno("read a draft");
+  if (size > 0 && ::pread(draft.file->get(), text.data(), size, 0) != static_cast<ssize_t>(size))
+    throw_errno("read a draft");
   text.replace(at, bytes.size(), bytes);
   Spot spot;
   {
@@ -199,7 +201,8 @@ void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
   }
 }
 
-void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who) {
+void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole,
+                         const ProcessPtr& who) {
   Session& session = *view->session;
   const FlushInterval interval = session.flush_interval();
   const When when = when_of(interval, whole);
@@ -323,7 +326,8 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     stale.push_back({name.first, name.second});
     return stale;
   }
-  const bool lingers = draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
+  const bool lingers =
+      draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
   const bool awaited = draft->opens > 0 || draft->reserved > 0;  // somebody is on the way to it
   if ((!lingers || draft->is_new) && !awaited) drop_draft(draft);
   return stale;

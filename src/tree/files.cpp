@@ -43,7 +43,8 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
     }
     case Inode::Kind::scratch: {
       const std::string real = s_->inodes.real_of(inode);
-      handle->file = std::make_shared<Fd>(::open(real.c_str(), (flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC | O_NOFOLLOW));
+      handle->file =
+          std::make_shared<Fd>(::open(real.c_str(), (flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC | O_NOFOLLOW));
       if (!*handle->file) throw_errno(inode.name);
       inode.open_file = handle->file;
       if (writes && (flags & O_TRUNC)) s_->scratch.resize(handle->file->get(), 0, inode.name);
@@ -209,7 +210,8 @@ std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at
     const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&piece.from);
     if (!extent || extent->first->descriptor() < 0 || piece.size - at < size) return std::nullopt;
     try {
-      extent->first->read(extent->second + at, Buffer());  // nothing, but it tells whether the file is still what it was
+      extent->first->read(extent->second + at,
+                          Buffer());  // nothing, but it tells whether the file is still what it was
     } catch (const Error&) {
       return std::nullopt;  // read() knows what to do
     }
@@ -221,7 +223,8 @@ std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at
 void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint64_t size) {
   const auto handle = s_->handle_at(number);
   if (!handle->file) throw Error(Errc::unsupported, "fallocate: not a file being written");
-  if (::fallocate(handle->file->get(), mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0) throw_errno("fallocate");
+  if (::fallocate(handle->file->get(), mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0)
+    throw_errno("fallocate");
   if (!handle->draft) return;
   const std::lock_guard<std::mutex> guard(s_->mutex);
   handle->draft->progress = Progress::written;

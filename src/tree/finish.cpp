@@ -47,7 +47,8 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
   for (std::uint64_t at = 0;;) {
     const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));
     if (n == 0) break;
-    if (::pwrite(fd.get(), buffer.data(), n, static_cast<off_t>(at)) != static_cast<ssize_t>(n)) throw_errno(path.string());
+    if (::pwrite(fd.get(), buffer.data(), n, static_cast<off_t>(at)) != static_cast<ssize_t>(n))
+      throw_errno(path.string());
     at += n;
   }
   if (::fsync(fd.get()) != 0) throw_errno(path.string());
@@ -56,8 +57,8 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
 /// Moves what was refused to a folder of the user's. @return where to
 std::filesystem::path move_rejected(const Session& session, const std::vector<Kept>& rejected) {
   const std::filesystem::path folder =
-      state_folder() / (std::filesystem::path(session.path()).filename().string() + "-" + std::to_string(::time(nullptr)) + "-" +
-                        std::to_string(::getpid()));
+      state_folder() / (std::filesystem::path(session.path()).filename().string() + "-" +
+                        std::to_string(::time(nullptr)) + "-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   for (const Kept& kept : rejected) {
     write_file(folder / kept.name, kept.content);
@@ -97,7 +98,8 @@ Report Mount::finish() {
     }
     session.reject_waiting("nothing came that they could be stored with");
     std::vector<Kept> rejected = session.rejected();
-    rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }), rejected.end());
+    rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }),
+                   rejected.end());
     if (rejected.empty()) continue;
     report.all_committed = false;
     for (const Kept& kept : rejected) report.lines.push_back("refused: " + to_string(kept.path) + ": " + kept.reason);

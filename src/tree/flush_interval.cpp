@@ -8,7 +8,8 @@ FlushInterval FlushInterval::parse(const std::string& text) {
   if (text == "none") return {Kind::none, 0};
   const bool digits = !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoull(text) == 0)
-    throw Error(Errc::invalid, "flush_interval: expected auto, none or a number of saves from 1 on, got '" + text + "'");
+    throw Error(Errc::invalid,
+                "flush_interval: expected auto, none or a number of saves from 1 on, got '" + text + "'");
   return {Kind::every, std::stoull(text)};
 }
 

@@ -29,16 +29,16 @@ struct Draft {
   bool is_new = false;       // no file of this name when it was begun
   std::uint64_t epoch = 0;   // of the session when it was begun
   Progress progress = Progress::copied;
-  std::uint64_t writes = 0;  // counts changes, so that a save knows what it saw
+  std::uint64_t writes = 0;            // counts changes, so that a save knows what it saw
   std::optional<std::timespec> mtime;  // set by its writer
   unsigned opens = 0;
-  unsigned reserved = 0;     // lookups on their way to it
-  std::string saved_as;      // the tag of what was saved last
-  std::string rejected_as;   // its bytes' name below rejected/
+  unsigned reserved = 0;    // lookups on their way to it
+  std::string saved_as;     // the tag of what was saved last
+  std::string rejected_as;  // its bytes' name below rejected/
   std::string error;
-  bool may_go_on = false;    // refused only because the text ended too early: the next writer may append the rest
+  bool may_go_on = false;  // refused only because the text ended too early: the next writer may append the rest
   Clock::time_point idle_since{};
-  std::mutex saving;         // one save at a time; taken before the mount's mutex
+  std::mutex saving;  // one save at a time; taken before the mount's mutex
 };
 
 /// One checkpoint in the mount: the one at the top, or a nested one.
@@ -73,18 +73,19 @@ struct Inode {
   Kind kind = Kind::model;
   Ino parent = 0;
   std::string name;
-  std::uint64_t shown_ino = 0;   // st_ino
-  Node node;                     // model and control
-  std::shared_ptr<Draft> draft;  // of a draft; of a scratch file that becomes part of the checkpoint once it has content
-  std::string real;              // scratch directly below a directory of the model: its path on the real filesystem
-  std::vector<Alias> aliases;    // scratch: its other names
+  std::uint64_t shown_ino = 0;  // st_ino
+  Node node;                    // model and control
+  std::shared_ptr<Draft>
+      draft;                   // of a draft; of a scratch file that becomes part of the checkpoint once it has content
+  std::string real;            // scratch directly below a directory of the model: its path on the real filesystem
+  std::vector<Alias> aliases;  // scratch: its other names
   std::map<std::string, Ino> scratch_names;  // directory of the model: scratch that stands in it
-  std::shared_ptr<View> view;    // where a checkpoint begins
+  std::shared_ptr<View> view;                // where a checkpoint begins
   std::uint64_t lookups = 0;
-  unsigned pins = 0;             // handles, reservations, children: reasons to stay beside the kernel's lookups
-  std::weak_ptr<Fd> open_file;   // scratch: what tells about it once it has no name
-  bool linked = true;            // it still has a name
-  Clock::time_point seen{};      // when the kernel was last told about it
+  unsigned pins = 0;                   // handles, reservations, children: reasons to stay beside the kernel's lookups
+  std::weak_ptr<Fd> open_file;         // scratch: what tells about it once it has no name
+  bool linked = true;                  // it still has a name
+  Clock::time_point seen{};            // when the kernel was last told about it
   std::optional<std::timespec> mtime;  // set by a user on a committed file, until its bytes change
 };
 
@@ -132,7 +133,9 @@ class InodeTable {
     bool operator==(const Key& o) const { return parent == o.parent && name == o.name; }
   };
   struct KeyHash {
-    std::size_t operator()(const Key& k) const { return std::hash<std::string>()(k.name) ^ (k.parent * 0x9e3779b97f4a7c15ULL); }
+    std::size_t operator()(const Key& k) const {
+      return std::hash<std::string>()(k.name) ^ (k.parent * 0x9e3779b97f4a7c15ULL);
+    }
   };
 
   std::unordered_map<Ino, Inode> inodes_;

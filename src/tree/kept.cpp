@@ -29,7 +29,8 @@ std::string kept_name(std::uint64_t number, const TreePath& path) {
 
 }  // namespace
 
-std::string Session::keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content, const std::string& reason) {
+std::string Session::keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
+                          const std::string& reason) {
   const std::string name = kept_name(++kept_, path);
   where[name] = {name, path, std::move(content), reason, now()};
   return name;

@@ -5,7 +5,9 @@ namespace {
 
 bool overlap(const LockRequest& a, const LockRequest& b) { return a.begin < b.end && b.begin < a.end; }
 
-bool same_owner(const LockRequest& a, const LockRequest& b) { return a.owner == b.owner && a.whole_file == b.whole_file; }
+bool same_owner(const LockRequest& a, const LockRequest& b) {
+  return a.owner == b.owner && a.whole_file == b.whole_file;
+}
 
 }  // namespace
 

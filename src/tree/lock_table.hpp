@@ -11,10 +11,12 @@
 
 namespace ckptree {
 
-/// Advisory locks by document: the drafts of several writers are several inodes, so the kernel alone would let them all in.
+/// Advisory locks by document: the drafts of several writers are several inodes, so the kernel alone would let them
+/// all in.
 class LockTable {
  public:
-  /// Takes, changes or gives back a lock, all of it or nothing. @return whether it could; false: somebody else's is in the way
+  /// Takes, changes or gives back a lock, all of it or nothing. @return whether it could; false: somebody else's is
+  /// in the way
   bool set(const std::string& key, const LockRequest& wanted);
   /// A lock that is in the way of `wanted`, or nothing.
   std::optional<LockRequest> test(const std::string& key, const LockRequest& wanted) const;

@@ -95,9 +95,10 @@ std::shared_ptr<Draft> Mount::State::own_replacement(const Name& name, const Cal
 }
 
 bool Mount::State::may_last(const Name& name, const Inode& inode) {
-  // A derived file at the top comes and goes with its neighbours, whose removal locks the directory that it would have to
-  // be taken from.
-  const bool derived = inode.node.kind == Node::Kind::file && inode.node.saving == Node::Saving::none && !options.read_only;
+  // A derived file at the top comes and goes with its neighbours, whose removal locks the directory that it would
+  // have to be taken from.
+  const bool derived =
+      inode.node.kind == Node::Kind::file && inode.node.saving == Node::Saving::none && !options.read_only;
   return !in_flux(name) && !(derived && inodes.at(name.first).view);
 }
 
@@ -125,7 +126,8 @@ Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreeP
   return fresh;
 }
 
-Inode& Mount::State::scratch_inode(Ino parent, const std::string& name, const std::string& real, const struct stat& st) {
+Inode& Mount::State::scratch_inode(Ino parent, const std::string& name, const std::string& real,
+                                   const struct stat& st) {
   (void)st;
   Inode& inode = inodes.add(Inode::Kind::scratch, parent, name);
   inode.real = real;
@@ -196,7 +198,8 @@ Entry Mount::State::entry_of(Inode& inode, bool lasting) {
 }
 
 std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Caller& caller) {
-  if (name.size() > NAME_MAX) throw Error(Errc::name_too_long, name.substr(0, 32) + "...: a name has at most 255 bytes");
+  if (name.size() > NAME_MAX)
+    throw Error(Errc::name_too_long, name.substr(0, 32) + "...: a name has at most 255 bytes");
   std::unique_lock<std::mutex> lock(s_->mutex);
   const auto counted = [](Inode& inode, Entry entry) {
     ++inode.lookups;

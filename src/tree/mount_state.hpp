@@ -22,13 +22,13 @@ struct Handle {
   std::shared_ptr<Draft> draft;  // what a flush may save
   std::string text;              // a control file as it was when opened
   bool is_control = false;
-  bool synchronous = false;      // O_SYNC, O_DSYNC
+  bool synchronous = false;  // O_SYNC, O_DSYNC
   struct Listed {
     std::string name;
-    std::optional<Node> node;    // of the model or the control directory
-    Ino ino = 0;                 // of scratch
+    std::optional<Node> node;  // of the model or the control directory
+    Ino ino = 0;               // of scratch
   };
-  std::vector<Listed> entries;   // of a directory, as it was when opened
+  std::vector<Listed> entries;  // of a directory, as it was when opened
 };
 
 /// A name that one process does not see, because it removed it or moved it away and may put another file in its place.
@@ -60,8 +60,8 @@ struct Mount::State {
     std::shared_ptr<View> view;
     TreePath path;
   };
-  /// Asks the working model; when a file behind it was rewritten in place by another program, the model of what is there
-  /// now. Not under the mutex.
+  /// Asks the working model; when a file behind it was rewritten in place by another program, the model of what is
+  /// there now. Not under the mutex.
   template <class Question>
   auto ask(const std::shared_ptr<View>& view, Question question) {
     try {
@@ -78,35 +78,38 @@ struct Mount::State {
   std::optional<Node> vacant(const Spot& spot) {
     return ask(spot.view, [&](const Model& m) { return m.vacant(spot.path); });
   }
-  Spot spot_of(const Inode& inode);                             // under mutex
-  Spot spot_of(Ino parent, const std::string& name);            // under mutex
+  Spot spot_of(const Inode& inode);                                                         // under mutex
+  Spot spot_of(Ino parent, const std::string& name);                                        // under mutex
   Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex
-  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real, const struct stat& st);  // under mutex
-  struct stat stat_of(const Inode& inode);                      // under mutex
-  Entry entry_of(Inode& inode, bool lasting = true);            // under mutex; counts no lookup
-  void hide(const Name& name, ProcessPtr who, bool removes);    // under mutex
-  bool is_hidden(const Name& name, const Caller& caller);       // under mutex
+  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real,
+                       const struct stat& st);                                     // under mutex
+  struct stat stat_of(const Inode& inode);                                         // under mutex
+  Entry entry_of(Inode& inode, bool lasting = true);                               // under mutex; counts no lookup
+  void hide(const Name& name, ProcessPtr who, bool removes);                       // under mutex
+  bool is_hidden(const Name& name, const Caller& caller);                          // under mutex
   std::shared_ptr<Draft> own_replacement(const Name& name, const Caller& caller);  // under mutex
-  bool may_last(const Name& name, const Inode& inode);          // under mutex: the kernel may remember the name
-  bool in_flux(const Name& name);                               // under mutex: a draft or a hidden name: ask us every time
+  bool may_last(const Name& name, const Inode& inode);  // under mutex: the kernel may remember the name
+  bool in_flux(const Name& name);                       // under mutex: a draft or a hidden name: ask us every time
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
-  std::uint64_t keep_handle(std::shared_ptr<Handle> handle);    // under mutex
+  std::uint64_t keep_handle(std::shared_ptr<Handle> handle);  // under mutex
   void refuse_if_read_only(const std::string& name) const;
-  std::string lock_key(Ino ino);                                // takes the mutex
+  std::string lock_key(Ino ino);  // takes the mutex
   void look_at_checkpoint();
 
   // ---- drafts: drafts.cpp -----------------------------------------------------------------------------------------
-  std::shared_ptr<Draft> new_draft(Inode& inode, Node base, ProcessPtr owner, std::shared_ptr<Fd> file, std::uint64_t epoch);
-  std::shared_ptr<Draft> begin_draft(std::unique_lock<std::mutex>& lock, Ino version, bool truncate, const Caller& caller);
+  std::shared_ptr<Draft> new_draft(Inode& inode, Node base, ProcessPtr owner, std::shared_ptr<Fd> file,
+                                   std::uint64_t epoch);
+  std::shared_ptr<Draft> begin_draft(std::unique_lock<std::mutex>& lock, Ino version, bool truncate,
+                                     const Caller& caller);
   /// The caller's next lookup of the name is for the draft. Answers the request with "look it up again".
-  void reserve(const Draft& draft, const Caller& caller);       // under mutex
-  void claim(const Draft& draft, const Caller& caller);         // under mutex: the lookup came
-  bool is_reserved(const Draft& draft, const Caller& caller);   // under mutex
-  void end_reservation(pid_t thread);                           // under mutex
-  void expire_drafts(Clock::time_point now);                    // under mutex
+  void reserve(const Draft& draft, const Caller& caller);      // under mutex
+  void claim(const Draft& draft, const Caller& caller);        // under mutex: the lookup came
+  bool is_reserved(const Draft& draft, const Caller& caller);  // under mutex
+  void end_reservation(pid_t thread);                          // under mutex
+  void expire_drafts(Clock::time_point now);                   // under mutex
   void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
   Invalidations save_draft(const std::shared_ptr<Draft>& draft);
-  void drop_draft(const std::shared_ptr<Draft>& draft);         // under mutex
+  void drop_draft(const std::shared_ptr<Draft>& draft);  // under mutex
   Invalidations close_draft(const std::shared_ptr<Draft>& draft);
   /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
   void store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who);
@@ -119,7 +122,7 @@ struct Mount::State {
   Inode& place_scratch(Ino parent, const std::string& name, const std::string& real);
   void forget_scratch_name(Ino parent, const std::string& name);
   void settle_scratch_name(Inode& inode, const Found& to, const std::string& real);
-  void settle_replaced(const Name& name);                       // takes the mutex
+  void settle_replaced(const Name& name);  // takes the mutex
   void adopt_owner(const std::string& real, const Caller& caller);
   mode_t mode_of_copies() const { return checkpoint.st_mode & 0666; }  // under mutex
   void copy_out(const Node& node, const std::string& real, mode_t mode);
@@ -127,14 +130,15 @@ struct Mount::State {
                      const Caller& caller);
   Invalidations remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
   Invalidations rename_scratch(const Found& from, const Found& to, unsigned flags);
-  Invalidations rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
-                                    const Caller& caller);
+  Invalidations rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
+                                    bool exchange, const Caller& caller);
   Invalidations rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
                               const Caller& caller);
-  Invalidations rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, const Caller& caller);
+  Invalidations rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
+                            const Caller& caller);
 
   // ---- after an edit, and without a request: settle.cpp -------------------------------------------------------------
-  Invalidations changed(const std::shared_ptr<View>& view);     // what the kernel may show and is no longer so
+  Invalidations changed(const std::shared_ptr<View>& view);  // what the kernel may show and is no longer so
   void take_report_descriptor(Bytes number, const Caller& caller);
   void settle_soon(const std::shared_ptr<View>& view, const ProcessPtr& who);
   Invalidations settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which);

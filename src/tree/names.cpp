@@ -1,5 +1,5 @@
-// New names: create, mkdir, link. renames.cpp and removals.cpp have the rest. A name belongs to the checkpoint (a Node of the model), or it is scratch:
-// a real file that lives as long as the mount.
+// New names: create, mkdir, link. renames.cpp and removals.cpp have the rest. A name belongs to the checkpoint (a
+// Node of the model), or it is scratch: a real file that lives as long as the mount.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,7 +17,8 @@ namespace ckptree {
 namespace {
 
 void check_name(const std::string& name) {
-  if (name.size() > NAME_MAX) throw Error(Errc::name_too_long, name.substr(0, 32) + "...: a name has at most 255 bytes");
+  if (name.size() > NAME_MAX)
+    throw Error(Errc::name_too_long, name.substr(0, 32) + "...: a name has at most 255 bytes");
 }
 
 }  // namespace
@@ -80,7 +81,8 @@ void Mount::State::refuse_new_name(const Found& f) const {
   if (f.in_control) throw Error(Errc::immutable, to_string(f.spot.path) + ": nothing can be made in .ckptree/");
 }
 
-std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode_t mode, int flags, const Caller& caller) {
+std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode_t mode, int flags,
+                                       const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(f);
@@ -118,7 +120,8 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
     lock.lock();
   }
   const std::string real = f.scratch ? f.real : s_->real_for(f);
-  handle->file = std::make_shared<Fd>(::open(real.c_str(), O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)),
+  handle->file = std::make_shared<Fd>(::open(real.c_str(),
+                                             O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)),
                                              (mode & ~caller.umask & 07777) | S_IRUSR | S_IWUSR));
   if (!*handle->file) throw_errno(name);
   if (::fchown(handle->file->get(), caller.uid, caller.gid) != 0 && ::geteuid() == 0) throw_errno(name);
@@ -137,7 +140,8 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
   return {s_->entry_of(inode), Opened{s_->keep_handle(handle), false, false}};
 }
 
-Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made) {
+Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller,
+                                    Entry& made) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(f);
@@ -284,7 +288,8 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
 
 /// A scratch copy of a file of the checkpoint: what a rename away or a link of it leaves.
 void Mount::State::copy_out(const Node& node, const std::string& real, mode_t mode) {
-  if (node.kind != Node::Kind::file) throw Error(Errc::immutable, "only files can be copied out of the checkpoint by a link");
+  if (node.kind != Node::Kind::file)
+    throw Error(Errc::immutable, "only files can be copied out of the checkpoint by a link");
   const Fd file(::open(real.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file) throw_errno(real);
   std::vector<char> buffer(1 << 17);

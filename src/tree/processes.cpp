@@ -49,7 +49,8 @@ ProcessPtr Processes::of(pid_t tid) {
     for (auto it = known_.begin(); it != known_.end();)
       it = it->first != group && it->second.use_count() == 1 ? known_.erase(it) : std::next(it);
   ProcessPtr& fresh = known_[group];
-  fresh = std::make_shared<Process>(group, group == 0 ? Fd() : Fd(static_cast<int>(::syscall(SYS_pidfd_open, group, 0))));
+  fresh =
+      std::make_shared<Process>(group, group == 0 ? Fd() : Fd(static_cast<int>(::syscall(SYS_pidfd_open, group, 0))));
   return fresh;
 }
 

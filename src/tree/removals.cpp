@@ -12,8 +12,11 @@
 namespace ckptree {
 namespace {
 
-/// A document stands at the top of the tree; what lies deeper (arrays, values) settles with its neighbours when removed.
-bool is_document(const TreePath& path, const Node& node) { return path.size() == 1 && node.saving == Node::Saving::whole; }
+/// A document stands at the top of the tree; what lies deeper (arrays, values) settles with its neighbours when
+/// removed.
+bool is_document(const TreePath& path, const Node& node) {
+  return path.size() == 1 && node.saving == Node::Saving::whole;
+}
 
 }  // namespace
 
@@ -33,7 +36,8 @@ void Mount::State::forget_scratch_name(Ino parent, const std::string& name) {
 
 Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
-  if (const auto own = s_->own_replacement({parent, name}, caller); own && s_->inodes.at(own->ino).kind == Inode::Kind::draft) {
+  if (const auto own = s_->own_replacement({parent, name}, caller);
+      own && s_->inodes.at(own->ino).kind == Inode::Kind::draft) {
     own->progress = Draft::Progress::saved;  // a replacement given up: nothing of it is to be saved
     own->is_new = false;
     return {};
@@ -97,7 +101,8 @@ Invalidations Mount::remove_directory(Ino parent, const std::string& name, const
   const Ino dir = inode ? inode->ino : 0;
   lock.unlock();
   // What the same process removed in it before is removed now, so that `rm -r` of any tool ends in an empty directory.
-  Invalidations stale = s_->settle_hidden([&](const Name& n, const Hidden& h) { return n.first == dir && h.who == who; });
+  Invalidations stale =
+      s_->settle_hidden([&](const Name& n, const Hidden& h) { return n.first == dir && h.who == who; });
   Op op;
   op.kind = Op::Kind::remove;
   op.path = f.spot.path;

@@ -20,8 +20,8 @@ void rename_real(const std::string& from, const std::string& to, unsigned flags,
 
 }  // namespace
 
-Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name, unsigned flags,
-                            const Caller& caller) {
+Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name,
+                            unsigned flags, const Caller& caller) {
   if (flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE))
     throw Error(Errc::invalid, new_name + ": rename flag " + std::to_string(flags) + " is not known");
   std::unique_lock<std::mutex> lock(s_->mutex);
@@ -54,7 +54,8 @@ Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent,
       lock.lock();
       struct stat st;
       if (vacant && ::lstat(from.real.c_str(), &st) == 0) {
-        if (S_ISDIR(st.st_mode)) throw Error(Errc::cross_checkpoint, target + ": a scratch directory is copied, not moved");
+        if (S_ISDIR(st.st_mode))
+          throw Error(Errc::cross_checkpoint, target + ": a scratch directory is copied, not moved");
         to.node = *vacant;
         if (S_ISREG(st.st_mode) && st.st_size > 0) return s_->rename_scratch_onto(lock, from, to, false, caller);
         to.node.reset();
@@ -109,7 +110,8 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
 }
 
 void Mount::State::settle_scratch_name(Inode& inode, const Found& to, const std::string& real) {
-  if (inode.draft && inode.kind == Inode::Kind::scratch) drop_draft(inode.draft);  // what it was to become was tied to its name
+  if (inode.draft && inode.kind == Inode::Kind::scratch)
+    drop_draft(inode.draft);  // what it was to become was tied to its name
   inodes.move(inode, to.parent, to.name);
   inode.real = to.in_scratch_dir ? std::string() : real;
   if (!to.in_scratch_dir) inodes.at(to.parent).scratch_names[to.name] = inode.ino;
@@ -183,7 +185,8 @@ Invalidations Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, co
 Invalidations Mount::State::rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
                                         const Caller& caller) {
   const std::string target = to_string(to.spot.path);
-  if (from.node->saving == Node::Saving::none) throw Error(Errc::immutable, to_string(from.spot.path) + ": cannot be moved");
+  if (from.node->saving == Node::Saving::none)
+    throw Error(Errc::immutable, to_string(from.spot.path) + ": cannot be moved");
   const ProcessPtr who = processes.of(caller.thread);
   const Node node = *from.node;
   const mode_t mode = mode_of_copies();

@@ -142,7 +142,9 @@ void Scratch::release(std::uint64_t size) {
 
 std::uint64_t Scratch::freed_by_removing(const std::string& real) {
   struct stat st;
-  return ::lstat(real.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 ? static_cast<std::uint64_t>(st.st_size) : 0;
+  return ::lstat(real.c_str(), &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1
+             ? static_cast<std::uint64_t>(st.st_size)
+             : 0;
 }
 
 }  // namespace ckptree

@@ -25,7 +25,8 @@ class Scratch {
   std::string fresh_path();
   /// A file without a name, open for reading and writing.
   Fd private_file();
-  /// The bytes of a draft as they are now, safe from what its writer does next: small ones as text, large ones as a copy.
+  /// The bytes of a draft as they are now, safe from what its writer does next: small ones as text, large ones as a
+  /// copy.
   Recipe freeze(int descriptor, const std::string& name);
   /// The same for any recipe; the copy no longer holds on to the files it came from.
   Recipe keep(const Recipe& content, const std::string& name);

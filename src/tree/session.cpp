@@ -79,10 +79,11 @@ void Session::refuse_if_stale(const Op& op, std::uint64_t epoch) const {
   for (const TreePath* path : {&op.path, &op.to}) {
     if (path == &op.to && op.to.empty()) continue;
     const bool changed = forgotten || std::any_of(outside_.begin(), outside_.end(), [&](const Outside& o) {
-      return o.epoch > epoch && tag_at(*o.before, *path) != tag_at(*o.after, *path);
-    });
+                           return o.epoch > epoch && tag_at(*o.before, *path) != tag_at(*o.after, *path);
+                         });
     if (changed)
-      throw Error(Errc::stale, to_string(*path) + ": was changed by another program since this edit began; read it again " +
+      throw Error(Errc::stale, to_string(*path) +
+                                   ": was changed by another program since this edit began; read it again " +
                                    "and repeat the edit");
   }
 }

@@ -1,5 +1,5 @@
-// What happens without a request: edits settle into commits, hidden names are removed or come back, changes made outside
-// are noticed.
+// What happens without a request: edits settle into commits, hidden names are removed or come back, changes made
+// outside are noticed.
 
 #include <poll.h>
 #include <unistd.h>
@@ -54,8 +54,9 @@ Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
         if (!remembered) continue;
       }
       // Besides what the kernel may show: what holds on to files of an old generation.
-      const bool holds = std::any_of(inode.node.content.pieces.begin(), inode.node.content.pieces.end(),
-                                     [](const Recipe::Piece& p) { return !std::holds_alternative<std::string>(p.from); });
+      const bool holds =
+          std::any_of(inode.node.content.pieces.begin(), inode.node.content.pieces.end(),
+                      [](const Recipe::Piece& p) { return !std::holds_alternative<std::string>(p.from); });
       if (remembered || (holds && (inode.pins > 0 || inode.lookups > 0)))
         known.push_back({ino, inode.parent, inode.name, inodes.path_of(inode), inode.node});
     }
@@ -152,7 +153,8 @@ void Mount::State::run_settler() {
     for (const auto& view : views) {
       if (!view->unsettled) continue;
       until = std::min({until, view->last_edit + kQuiet, view->first_edit + kAtMost});
-      const bool alone = std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
+      const bool alone =
+          std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
       if (alone) until = std::min(until, view->last_edit + kNextOfLoop);
       else
         for (const auto& p : view->editors)
@@ -166,14 +168,17 @@ void Mount::State::run_settler() {
     std::uint64_t ignored;
     if (::read(wake_up.get(), &ignored, sizeof ignored) < 0) ignored = 0;
 
-    Invalidations stale = settle_hidden([](const Name&, const Hidden& h) { return h.who->exited() || Clock::now() >= h.until; });
+    Invalidations stale =
+        settle_hidden([](const Name&, const Hidden& h) { return h.who->exited() || Clock::now() >= h.until; });
     std::vector<std::shared_ptr<View>> due;
     lock.lock();
     const auto now = Clock::now();
     for (const auto& view : views) {
       if (!view->unsettled) continue;
-      const bool alone = std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
-      if (now >= view->last_edit + kQuiet || now >= view->first_edit + kAtMost || (alone && now >= view->last_edit + kNextOfLoop)) {
+      const bool alone =
+          std::all_of(view->editors.begin(), view->editors.end(), [](const ProcessPtr& p) { return p->exited(); });
+      if (now >= view->last_edit + kQuiet || now >= view->first_edit + kAtMost ||
+          (alone && now >= view->last_edit + kNextOfLoop)) {
         view->unsettled = false;
         due.push_back(view);
       }

@@ -86,8 +86,8 @@ TEST_CASE("a key too long for a file name is cut and hashed", "[name]") {
 }
 
 TEST_CASE("temporaries of editors and tools are scratch", "[name]") {
-  for (const char* name : {".metadata.json.swp", "metadata.json~", "sedXy12Za", ".#metadata.json", "#metadata.json#", "a.swx",
-                           ".git", ".metadata.json.Ab12"})
+  for (const char* name : {".metadata.json.swp", "metadata.json~", "sedXy12Za", ".#metadata.json", "#metadata.json#",
+                           "a.swx", ".git", ".metadata.json.Ab12"})
     CHECK(is_scratch_name(name));
   for (const char* name : {"metadata.json", "lr", "sediment", "a.swallow", "#1", "4913", "%2Ehidden"})
     CHECK_FALSE(is_scratch_name(name));

@@ -51,7 +51,8 @@ struct SmallModel final : Model {
     if (path.empty() && !each("values", *find({"values"}))) return;
     for (const auto& [name, text] : files) {
       const TreePath p = parse_path(name);
-      if (p.size() == path.size() + 1 && std::equal(path.begin(), path.end(), p.begin()) && !each(p.back(), *find(p))) return;
+      if (p.size() == path.size() + 1 && std::equal(path.begin(), path.end(), p.begin()) && !each(p.back(), *find(p)))
+        return;
     }
   }
 
@@ -68,7 +69,8 @@ struct SmallModel final : Model {
       const std::string text = op.content.text(1 << 20, name);
       if (saving_of(op.path) == Node::Saving::whole && text == "{")
         throw Error(Errc::incomplete, name + ": expected {...}, got '{'");
-      if (saving_of(op.path) == Node::Saving::whole && (text.empty() || text.front() != '{' || text.find('}') == text.npos))
+      if (saving_of(op.path) == Node::Saving::whole &&
+          (text.empty() || text.front() != '{' || text.find('}') == text.npos))
         throw Error(Errc::rejected, name + ": expected {...}, got '" + text + "'");
       if (saving_of(op.path) == Node::Saving::value && text.find_first_not_of("0123456789\n") != text.npos)
         throw Error(Errc::rejected, name + ": expected a number, got '" + text + "'");
