@@ -8,6 +8,9 @@ namespace ckptree::zip {
 namespace {
 
 constexpr std::size_t kStep = 1 << 20;  // compared at a time
+// Local headers of members that stay are looked at to see that the clone is one, and each costs a read: so many of them,
+// evenly spread.
+constexpr std::size_t kLooked = 256;
 
 class Checker {
  public:
@@ -81,13 +84,15 @@ class Checker {
     }
   }
 
-  /// Of a member that stays in its place the data is not read: its record is the old one, its local header agrees with
-  /// that, and nothing was written over it.
+  /// Of a member that stays in its place the data is not read: its record is the old one, its local header, where that is
+  /// looked at, agrees with it, and nothing was written over it.
   void check_unchanged(const Member& found, const Member& expected) const {
     if (found.header != expected.header) return check_moved(found, expected);
     const std::string member = "member " + quoted(found.name);
     if (fresh_->record(found) != old_.record(expected)) fail("record of " + member + " is another", "it unchanged");
-    if (is_damaged(*fresh_, found) && !is_damaged(old_, expected))
+    const auto number = static_cast<std::size_t>(&found - fresh_->members().data());
+    const std::size_t each = 1 + fresh_->members().size() / kLooked;
+    if (number % each == 0 && is_damaged(*fresh_, found) && !is_damaged(old_, expected))
       fail("local header of " + member + " is another", "it unchanged");
     if (piece_over(found.header, found.header + kLocalSize + found.name.size() + found.compressed))
       fail(member + " is written over", "it unchanged");

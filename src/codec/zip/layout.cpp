@@ -25,7 +25,6 @@ class Layout {
     for (Item& i : items_) {
       if (i.member) physical_.push_back(&i);
       if (i.member && i.content) freed_.push_back(i.member);
-      if (i.content) least_ = std::min(least_, kLocalSize + i.record.name.size() + i.record.size);
     }
     std::sort(physical_.begin(), physical_.end(),
               [](const Item* a, const Item* b) { return a->member->header < b->member->header; });
@@ -34,14 +33,20 @@ class Layout {
 
   /// Places every item. Old members from `floor` on close ranks, in the order in which they are in the file.
   void place(std::uint64_t floor) {
-    find_spaces(floor);
+    std::uint64_t least = kNoEnd;  // bytes of the smallest item that a space between others is looked for
+    for (std::size_t n = 0; n < physical_.size(); ++n) {
+      const Item& i = *physical_[n];
+      if (i.content && i.member->header < floor && !fits_at_home(n, floor))
+        least = std::min(least, kLocalSize + i.record.name.size() + i.record.size);
+    }
+    find_spaces(floor, least);
     std::vector<Item*> floating, homeless;
     for (std::size_t n = 0; n < physical_.size(); ++n) {
       Item& i = *physical_[n];
       if (goes_back(i)) continue;
       if (i.member->header >= floor) floating.push_back(&i);
       else if (!i.content) i.at = i.member->header;
-      else if (!fits_at_home(n, floor)) homeless.push_back(&i);
+      else if (!fits_at_home(n, floor) || !take_home(i)) homeless.push_back(&i);
     }
     for (Item* i : floating) put_last(*i);
     for (Item* i : homeless) put_first(*i);
@@ -53,9 +58,10 @@ class Layout {
 
   /// End of the last fixed member, and whether too little behind it is alive.
   bool wasteful(std::uint64_t& floor) const {
-    floor = 0;
+    const Item* last = nullptr;
     for (const Item& i : items_)
-      if (i.member && rules_.is_fixed && rules_.is_fixed(i.member->name)) floor = std::max(floor, end_of(i));
+      if (i.member && rules_.is_fixed && rules_.is_fixed(i.member->name) && (!last || last->at < i.at)) last = &i;
+    floor = last ? end_of(*last) : 0;
     std::uint64_t alive = 0;
     for (const Item& i : items_)
       if (i.at >= floor) alive += end_of(i) - i.at;
@@ -80,7 +86,7 @@ class Layout {
 
   /// What no unchanged member before `floor` owns. To know where a member ends costs a read; it is not done where the
   /// space behind it could not hold anything.
-  void find_spaces(std::uint64_t floor) {
+  void find_spaces(std::uint64_t floor, std::uint64_t needed) {
     spaces_.clear();
     const Member* last = nullptr;
     auto freed = freed_.begin();
@@ -90,7 +96,7 @@ class Layout {
       bool look = freed != freed_.end() && (*freed)->header < next;
       while (freed != freed_.end() && (*freed)->header < next) ++freed;
       const std::uint64_t least = last ? last->header + kLocalSize + last->name.size() + last->compressed : 0;
-      look = look || next - least >= least_;
+      look = look || next - least >= needed;
       const std::uint64_t begin = !last ? 0 : look ? zip::end_of(directory_, *last) : next;
       if (begin < next) spaces_.push_back({begin, next});
       last = i->member;
@@ -120,12 +126,14 @@ class Layout {
     return true;
   }
 
-  bool fits_at_home(std::size_t n, std::uint64_t floor) {
+  bool fits_at_home(std::size_t n, std::uint64_t floor) const {
     Item& i = *physical_[n];
-    const std::uint64_t at = i.member->header;
     const bool is_last = n + 1 == physical_.size() || physical_[n + 1]->member->header >= floor;
-    const std::uint64_t end = end_at(i, at);
-    if (end > (is_last ? kNoEnd : physical_[n + 1]->member->header)) return false;
+    return is_last || end_at(i, i.member->header) <= physical_[n + 1]->member->header;
+  }
+
+  bool take_home(Item& i) {
+    const std::uint64_t at = i.member->header, end = end_at(i, at);
     for (std::size_t s = 0; s < spaces_.size(); ++s) {
       if (at < spaces_[s].begin || end > spaces_[s].end) continue;
       take(s, i, at, end);
@@ -150,7 +158,6 @@ class Layout {
   const Rules& rules_;
   std::vector<Item*> physical_;       // old members, ascending
   std::vector<Space> spaces_;         // ascending; the last has no end
-  std::uint64_t least_ = kNoEnd;      // bytes of the smallest item to be placed
 };
 
 /// Extents are compared as far as records tell them.
