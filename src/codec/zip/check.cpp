@@ -8,8 +8,8 @@ namespace ckptree::zip {
 namespace {
 
 constexpr std::size_t kStep = 1 << 20;  // compared at a time
-// Local headers of members that stay are looked at to see that the clone is one, and each costs a read: so many of them,
-// evenly spread.
+// Local headers of members that stay are looked at to see that the clone is one, and each costs a read: so many of
+// them, evenly spread.
 constexpr std::size_t kLooked = 256;
 
 class Checker {
@@ -84,8 +84,8 @@ class Checker {
     }
   }
 
-  /// Of a member that stays in its place the data is not read: its record is the old one, its local header, where that is
-  /// looked at, agrees with it, and nothing was written over it.
+  /// Of a member that stays in its place the data is not read: its record is the old one, its local header, where that
+  /// is looked at, agrees with it, and nothing was written over it.
   void check_unchanged(const Member& found, const Member& expected) const {
     if (found.header != expected.header) return check_moved(found, expected);
     const std::string member = "member " + quoted(found.name);
