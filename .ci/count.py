@@ -1,7 +1,7 @@
 """count.py BROKEN LOG...: adds up the tests in meson's logs and prints `N passed, N failed`.
 
-A program that speaks TAP counts as many tests as it names test cases, a Python one as many as it says it ran, any other as
-one. BROKEN is how many parts did not end well: they fail the run even where no log tells why.
+A program that speaks TAP counts as many tests as it names test cases, a Python one as many as it says it ran, any
+other as one. BROKEN is how many parts did not end well: they fail the run even where no log tells why.
 """
 
 import json

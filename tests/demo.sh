@@ -22,7 +22,9 @@ mkdir "$work/mnt"
 PATH=$build/src/cli:$PATH
 cd "$work"
 
-say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+bold='' plain=''
+[ -t 1 ] && bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 # Prints a command and runs it: it has to succeed, or with `refused` to fail.
 run() { printf '$ %s\n' "$*"; sh -c "$*"; }
 refused() {

@@ -12,7 +12,10 @@ install_packages() {
   [ -n "$missing" ] || return 0
   as_root=
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "These Debian packages are missing, and there is no sudo:$missing" >&2; exit 1; }
+    command -v sudo >/dev/null || {
+      echo "These Debian packages are missing, and there is no sudo:$missing" >&2
+      exit 1
+    }
     as_root=sudo
   fi
   echo "Installing Debian packages:$missing"

@@ -83,8 +83,9 @@ int run_in_background(const std::function<int(const std::function<void()>& ready
     int how = 0;
     while (::waitpid(child, &how, 0) < 0 && errno == EINTR) {
     }
-    complain(WIFSIGNALED(how) ? "the process that was to serve the mount was killed by signal " + std::to_string(WTERMSIG(how))
-                              : "the process that was to serve the mount ended without a word");
+    complain(WIFSIGNALED(how)
+                 ? "the process that was to serve the mount was killed by signal " + std::to_string(WTERMSIG(how))
+                 : "the process that was to serve the mount ended without a word");
     return static_cast<int>(Status::failure);
   }
   if (message[0] != static_cast<char>(Status::ok)) complain(message.substr(1));

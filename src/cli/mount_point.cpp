@@ -46,7 +46,8 @@ std::optional<MountEntry> mounted_on(const std::string& path) {
   std::ifstream table("/proc/self/mountinfo");
   std::optional<MountEntry> found;
   for (std::string line; std::getline(table, line);) {
-    // id parent major:minor root POINT options [optional ...] - TYPE SOURCE options; a later line covers an earlier one.
+    // id parent major:minor root POINT options [optional ...] - TYPE SOURCE options.
+    // A later line covers an earlier one.
     std::istringstream fields(line);
     std::string skipped, point, type, source;
     for (int i = 0; i < 4; ++i) fields >> skipped;
@@ -82,7 +83,8 @@ std::string check_mount_point(const std::string& mount_point, const std::string&
   if (real.empty()) throw unfit(std::strerror(errno));
   // An automounter's own mount is there to be covered.
   const auto there = mounted_on(real);
-  if (there && there->type != "autofs") throw unfit("busy: " + there->source + " is mounted there (" + there->type + ")");
+  if (there && there->type != "autofs")
+    throw unfit("busy: " + there->source + " is mounted there (" + there->type + ")");
   // A commit writes beside the source, by its path: below the mount that would be a request to itself.
   const std::string below = real == "/" ? real : real + "/";
   if (real_path(source).compare(0, below.size(), below) == 0)

@@ -16,8 +16,8 @@ std::optional<MountEntry> mounted_on(const std::string& path);
 bool is_descriptor(const std::string& mount_point);
 
 /// The mount point with symbolic links resolved, after it was found fit for a mount of `source`.
-/// @throws Stop Status::mount_point: missing, no directory, something mounted there; Status::usage: the source lies below
-///         it and would be hidden; Status::no_permission
+/// @throws Stop Status::mount_point: missing, no directory, something mounted there; Status::usage: the source lies
+///         below it and would be hidden; Status::no_permission
 std::string check_mount_point(const std::string& mount_point, const std::string& source);
 
 /// @throws Stop Status::no_fuse or Status::no_permission

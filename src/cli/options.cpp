@@ -84,7 +84,8 @@ void ignore(Options&, const std::string&) {}
 
 // How to read a row: name, argument, default, unit, help, effect.
 constexpr Option kOwn[] = {
-    {"ro", nullptr, nullptr, nullptr, "nothing can be edited", [](Options& o, const std::string&) { o.view.read_only = true; }},
+    {"ro", nullptr, nullptr, nullptr, "nothing can be edited",
+     [](Options& o, const std::string&) { o.view.read_only = true; }},
     {"edit", "documents|all", "documents", nullptr, "what can be edited",
      [](Options& o, const std::string& v) { o.view.edit_all = choice("edit", v, "documents", "all"); }},
     {"kind", "torch", nullptr, nullptr, "take the source for this kind, whatever it looks like", set_kind},
@@ -222,9 +223,8 @@ std::string nearest(std::string_view text, const std::vector<std::string>& known
     }
     return row.back();
   };
-  return *std::min_element(known.begin(), known.end(), [&](const std::string& a, const std::string& b) {
-    return distance(a) < distance(b);
-  });
+  return *std::min_element(known.begin(), known.end(),
+                           [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
 }
 
 }  // namespace ckptree::cli

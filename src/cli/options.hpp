@@ -17,7 +17,7 @@ namespace ckptree::cli {
 /// Everything that -o can say. The defaults here are those that the table prints; a test compares them.
 struct Options {
   ViewOptions view;
-  std::string kind;                    // empty: recognised by content
+  std::string kind;  // empty: recognised by content
   bool split_links = false;
   FlushInterval flush_interval;
   bool allow_other = false, allow_root = false;
@@ -27,7 +27,7 @@ struct Options {
   double attr_timeout = 1, entry_timeout = 1;  // seconds
   std::uint64_t scratch_limit = 1u << 30;      // bytes
   std::string fsname, subtype = "ckptree";
-  std::vector<std::string> kernel;             // handed to the mount as they are: noatime, noexec
+  std::vector<std::string> kernel;  // handed to the mount as they are: noatime, noexec
 };
 
 /// One option of -o. The table of them is all there is: parsing, --help and the nearest known name come from it, and
@@ -51,8 +51,8 @@ xtl::span<const Option> mount_options();
 /// @throws Stop Status::usage: unknown (with the nearest known one), a value missing, not wanted or not valid
 void parse_options(const std::string& list, Options& options);
 
-/// The known text that takes the fewest changed, added, dropped or swapped letters; what was only cut short counts as one.
-/// `known` is not empty.
+/// The known text that takes the fewest changed, added, dropped or swapped letters; what was only cut short counts as
+/// one. `known` is not empty.
 std::string nearest(std::string_view text, const std::vector<std::string>& known);
 
 }  // namespace ckptree::cli

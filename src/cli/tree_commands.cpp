@@ -172,14 +172,15 @@ int ls_command(const Arguments& a) {
       out.clear();
     };
     if (node.kind != Node::Kind::directory) add(to_string(path), node);
-    else tree.list(path, [&](const std::string& name, const Node& entry) {
-      // An entry may come without its content, whose size the long form wants.
-      TreePath child = path;
-      child.push_back(name);
-      const auto whole = a.long_form && entry.kind == Node::Kind::file ? tree.find(child) : std::nullopt;
-      add(name, whole ? *whole : entry);
-      return true;
-    });
+    else
+      tree.list(path, [&](const std::string& name, const Node& entry) {
+        // An entry may come without its content, whose size the long form wants.
+        TreePath child = path;
+        child.push_back(name);
+        const auto whole = a.long_form && entry.kind == Node::Kind::file ? tree.find(child) : std::nullopt;
+        add(name, whole ? *whole : entry);
+        return true;
+      });
     put(out.data(), out.size());
   });
 }
@@ -193,7 +194,8 @@ int cat_command(const Arguments& a) {
 }
 
 int write_command(const Arguments& a) {
-  if (a.words.size() != 2) throw Stop(Status::usage, "write: expected SOURCE and PATH; the content comes from standard input");
+  if (a.words.size() != 2)
+    throw Stop(Status::usage, "write: expected SOURCE and PATH; the content comes from standard input");
   const auto session = open_session(a.words[0], a.options);
   try {
     Op op;

@@ -52,7 +52,8 @@ Farewell ask_for_report(const std::string& mount_point, const std::string& real)
   const Fd control(::open((real + "/.ckptree/report").c_str(), O_WRONLY | O_CLOEXEC));
   if (!control) {
     if (errno == EROFS) return {Fd(), process_behind(real)};
-    if (errno == EACCES || errno == EPERM) throw Stop(Status::no_permission, mount_point + ": no permission to unmount it");
+    if (errno == EACCES || errno == EPERM)
+      throw Stop(Status::no_permission, mount_point + ": no permission to unmount it");
     throw Stop(Status::mount_point, mount_point + ": not a mount of ckptree");
   }
   const std::string line = std::to_string(for_daemon.get()) + "\n";
@@ -84,8 +85,9 @@ int unmount(const std::string& real) {
 void unmount_or_stop(const std::string& mount_point, const std::string& real) {
   const int error = unmount(real);
   if (error == EBUSY)
-    throw Stop(Status::mount_point, mount_point + ": busy: a program has a file open or its working directory there; "
-                                                  "it stays mounted and nothing is lost");
+    throw Stop(Status::mount_point, mount_point +
+                                        ": busy: a program has a file open or its working directory there; "
+                                        "it stays mounted and nothing is lost");
   if (error == EPERM || error == EACCES)
     throw Stop(Status::no_permission, mount_point + ": no permission to unmount it; it stays mounted");
   if (error != 0) throw Stop(Status::failure, mount_point + ": " + std::strerror(error));
@@ -108,8 +110,9 @@ int relay(const Fd& words, const std::string& mount_point) {
     }
   }
   if (!status)
-    throw Stop(Status::failure, mount_point + ": unmounted, but the program that served it ended without a word; "
-                                              "what it had not committed is lost");
+    throw Stop(Status::failure, mount_point +
+                                    ": unmounted, but the program that served it ended without a word; "
+                                    "what it had not committed is lost");
   return *status;
 }
 
@@ -129,8 +132,9 @@ int umount_command(const Arguments& a) {
   if (!resolved || (::stat(real.c_str(), &st) != 0 && errno == ENOTCONN)) {
     // The daemon was killed. The kernel still shows its mount, and nobody can be asked.
     unmount_or_stop(mount_point, resolved ? real : mount_point);
-    throw Stop(Status::failure, mount_point + ": unmounted, but the program that served it was gone already; "
-                                              "what it had not committed is lost");
+    throw Stop(Status::failure, mount_point +
+                                    ": unmounted, but the program that served it was gone already; "
+                                    "what it had not committed is lost");
   }
   const auto there = mounted_on(real);
   if (!there || there->type.compare(0, 4, "fuse") != 0)

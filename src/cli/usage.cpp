@@ -61,8 +61,7 @@ std::string help_text() {
   out += "\nAlso accepted, as mount(8) and /etc/fstab use them:\n";
   out += row("", others, 2);
   out += "\nExit status:\n";
-  for (const StatusMeaning& s : all_statuses())
-    out += row(std::to_string(static_cast<int>(s.status)), s.sentence, 5);
+  for (const StatusMeaning& s : all_statuses()) out += row(std::to_string(static_cast<int>(s.status)), s.sentence, 5);
   return out + "\nThe manual page ckptree(1) tells more: the tree, when an edit takes effect, what readers see.\n";
 }
 

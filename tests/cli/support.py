@@ -1,4 +1,7 @@
-"""What the tests of the command share. A test file is run as `python3 test_X.py CKPTREE MAKE_SAMPLE [unittest options]`."""
+"""What the tests of the command share.
+
+A test file is run as `python3 test_X.py CKPTREE MAKE_SAMPLE [unittest options]`.
+"""
 
 import os
 import pathlib
@@ -15,8 +18,8 @@ top = pathlib.Path(__file__).resolve().parent.parent.parent
 
 def run(*arguments, input=b"", **options):
     """ckptree with these arguments. Its answer is text; bytes go in."""
-    process = subprocess.run([ckptree, *map(str, arguments)], input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             timeout=60, **options)
+    process = subprocess.run([ckptree, *map(str, arguments)], input=input, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=60, **options)
     process.text = process.stdout.decode("utf-8", "surrogateescape")
     process.said = process.stderr.decode("utf-8", "surrogateescape")
     return process

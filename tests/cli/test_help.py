@@ -90,8 +90,8 @@ class Help(Case):
         names = sorted(o.rstrip("=") for o in self.own_options())
         zsh = re.findall(r"^    '([a-z_]+)\[", (folder / "_ckptree").read_text(), re.M)
         self.assertEqual(sorted(zsh), names)
-        fish = re.findall(r"(?:^    set -l options |^        )([a-z_]+)(?:=\w*)?\\t", (folder / "ckptree.fish").read_text(),
-                          re.M)
+        fish = re.findall(r"(?:^    set -l options |^        )([a-z_]+)(?:=\w*)?\\t",
+                          (folder / "ckptree.fish").read_text(), re.M)
         self.assertEqual(sorted(set(fish)), names)
 
     def test_the_completions_offer_every_command(self):

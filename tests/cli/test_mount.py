@@ -237,7 +237,7 @@ class Readme(MountCase):
 UNSHARE = support.own_mounts()
 
 
-@unittest.skipUnless(ROOT and UNSHARE, "only root mounts through mount(8), and only a mount namespace can have another /sbin")
+@unittest.skipUnless(ROOT and UNSHARE, "needs root, for mount(8), and a mount namespace, for another /sbin")
 class MountProgram(MountCase):
     """mount(8) finds its helpers in /sbin. A mount namespace of its own gets a /sbin with ours, or without."""
 
@@ -259,8 +259,8 @@ class MountProgram(MountCase):
         environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                        "LIBMOUNT_FSTAB": str(fstab), "SRC": str(self.sample), "MNT": str(self.mnt)}
         process = subprocess.run([*UNSHARE, "sh", "-euc", f'mount --bind "{sbin}" /usr/sbin\n{body}'],
-                                 env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True, timeout=60)
+                                 env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, timeout=60)
         self.assertEqual((process.returncode, process.stderr), (0, ""))
         return process.stdout
 

@@ -31,7 +31,8 @@ void require_refusal(const std::string& list, const std::string& sentence) {
 
 TEST_CASE("every option of the issue is understood", "[options]") {
   const Options o = parsed(
-      "ro,edit=all,name=other.json,folder=my/place,remove=all,flush_interval=3,nodata,links=split,allow_other,allow_root,"
+      "ro,edit=all,name=other.json,folder=my/"
+      "place,remove=all,flush_interval=3,nodata,links=split,allow_other,allow_root,"
       "umask=027,uid=12,gid=34,attr_timeout=0.25,entry_timeout=10,kind=torch,scratch_limit=2M,fsname=a,subtype=b");
   CHECK(o.view.read_only);
   CHECK(o.view.edit_all);
@@ -81,8 +82,9 @@ TEST_CASE("the later of two options wins", "[options]") {
 }
 
 TEST_CASE("what mount(8) and fstab add is accepted", "[options]") {
-  const Options o = parsed("defaults,auto,noauto,nofail,user,users,_netdev,dev,suid,nodev,nosuid,x-systemd.automount,"
-                           "x-gvfs-name=Model,noatime,exec,noexec,,rw");
+  const Options o = parsed(
+      "defaults,auto,noauto,nofail,user,users,_netdev,dev,suid,nodev,nosuid,x-systemd.automount,"
+      "x-gvfs-name=Model,noatime,exec,noexec,,rw");
   CHECK(o.kernel == std::vector<std::string>{"noatime", "exec", "noexec"});
   CHECK_FALSE(o.view.read_only);
 }
@@ -117,7 +119,8 @@ TEST_CASE("a value that is not one of those expected is refused with them", "[op
   require_refusal("attr_timeout=inf", "-o attr_timeout=inf: expected seconds, such as 1 or 0.5");
   require_refusal("entry_timeout=-1", "-o entry_timeout=-1: expected seconds, such as 1 or 0.5");
   require_refusal("scratch_limit=1X", "-o scratch_limit=1X: expected bytes, such as 1048576, 512M or 1G");
-  require_refusal("scratch_limit=99999999999T", "-o scratch_limit=99999999999T: expected bytes, such as 1048576, 512M or 1G");
+  require_refusal("scratch_limit=99999999999T",
+                  "-o scratch_limit=99999999999T: expected bytes, such as 1048576, 512M or 1G");
 }
 
 TEST_CASE("a value is wanted where there is one, and only there", "[options]") {

@@ -18,7 +18,8 @@ UNSHARE = support.own_mounts()
 def in_namespace(script, *arguments):
     """`script` for sh, $1 is the program, then the arguments."""
     process = subprocess.run([*UNSHARE, "sh", "-c", script, "sh", support.ckptree, *map(str, arguments)],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             timeout=60)
     process.said = process.stderr
     return process
 
@@ -27,9 +28,11 @@ class Usage(Case):
     def test_an_unknown_option_is_refused_with_the_nearest_known_one(self):
         self.check(run("-o", "ro,edti=all", self.sample, self.folder), 2,
                    "-o edti=all: unknown option; the nearest known one is edit=")
-        self.check(run("ls", "-oflush=1", self.sample), 2, "-o flush=1: unknown option; the nearest known one is flush_interval=")
+        self.check(run("ls", "-oflush=1", self.sample), 2,
+                   "-o flush=1: unknown option; the nearest known one is flush_interval=")
         self.check(run("--foregrund", self.sample, self.folder), 2,
-                   "--foregrund: unknown option; the nearest known one is --foreground; 'ckptree --help' lists what there is")
+                   "--foregrund: unknown option; the nearest known one is --foreground; "
+                   "'ckptree --help' lists what there is")
 
     def test_a_missing_argument_is_told(self):
         self.check(run(), 2, "expected SOURCE and MOUNTPOINT, got 0 arguments; 'ckptree --help' tells more")
@@ -37,7 +40,8 @@ class Usage(Case):
         self.check(run("umount"), 2, "umount: expected one MOUNTPOINT")
         self.check(run("ls"), 2, "ls: expected SOURCE and at most one PATH")
         self.check(run("cat", self.sample), 2, "cat: expected SOURCE and PATH...")
-        self.check(run("write", self.sample), 2, "write: expected SOURCE and PATH; the content comes from standard input")
+        self.check(run("write", self.sample), 2,
+                   "write: expected SOURCE and PATH; the content comes from standard input")
         self.check(run("-o"), 2, "-o: expected a list of options behind it; 'ckptree --help' lists what there is")
 
     def test_a_mount_point_above_the_source_is_refused(self):
@@ -110,8 +114,8 @@ class Source(Case):
 
     def test_damaged(self):
         half = self.sample.read_bytes()[:30000]
-        self.refused(self.file("half.pt", half), 5, "truncated zip: no end of central directory record in the last 30000 "
-                     "bytes of 30000")
+        self.refused(self.file("half.pt", half), 5, "truncated zip: no end of central directory record in the last "
+                     "30000 bytes of 30000")
         self.refused(self.zip("failed.pt", "m/version", "m/byteorder"), 5,
                      "m/data.pkl is missing: a torch.save that failed halfway leaves such a file")
 

@@ -50,14 +50,15 @@ class Look(Case):
 
     def test_what_is_not_there_is_told(self):
         self.check(run("ls", self.sample, "nothing"), 1, f"{self.sample}: nothing: no such file in this checkpoint")
-        self.check(run("cat", self.sample, "metadata/x/y"), 1, f"{self.sample}: metadata/x/y: no such file in this checkpoint")
+        self.check(run("cat", self.sample, "metadata/x/y"), 1,
+                   f"{self.sample}: metadata/x/y: no such file in this checkpoint")
         self.check(run("cat", self.sample, "metadata"), 1, f"{self.sample}: metadata: is a directory")
         self.check(run("cat", self.sample, "../x"), 1, f"{self.sample}: ../x: '..' is no name in the tree")
 
     def test_a_reader_that_goes_away_ends_cat_with_a_sentence(self):
         subprocess.run([support.make_sample, self.sample, "--points", "1000000"], check=True)
-        process = subprocess.Popen([support.ckptree, "cat", self.sample, "arrays/latitudes.npy"], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
+        process = subprocess.Popen([support.ckptree, "cat", self.sample, "arrays/latitudes.npy"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.read(10)
         process.stdout.close()
         with process.stderr as said:
@@ -91,7 +92,8 @@ class Write(Case):
         npy = magic + text.ljust(117) + b"\n" + data
         self.check(run("write", self.sample, "arrays/latitudes.npy", input=npy), 0)
         after = self.archive()
-        self.assertEqual(hashlib.sha256(after["archive/anemoi-metadata/latitudes.numpy"]).digest(), hashlib.sha256(data).digest())
+        stored = after["archive/anemoi-metadata/latitudes.numpy"]
+        self.assertEqual(hashlib.sha256(stored).digest(), hashlib.sha256(data).digest())
         self.assertEqual(json.loads(after[MEMBER])["supporting_arrays_paths"]["latitudes"]["shape"], [5000000])
 
     def test_metadata_can_be_added(self):

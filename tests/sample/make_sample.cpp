@@ -90,11 +90,13 @@ class Archive {
     const std::uint64_t begin = at_;
     put(directory_);
     const std::uint64_t end = at_, size = end - begin;
-    put("PK\6\6" + u64(44) + u16(0x031e) + u16(45) + u32(0) + u32(0) + u64(count_) + u64(count_) + u64(size) + u64(begin));
+    put("PK\6\6" + u64(44) + u16(0x031e) + u16(45) + u32(0) + u32(0) + u64(count_) + u64(count_) + u64(size) +
+        u64(begin));
     put("PK\6\7" + u32(0) + u64(end) + u32(1));
     const std::uint64_t few = count_ < 0xFFFF ? count_ : 0xFFFF;
     put("PK\5\6" + u16(0) + u16(0) + u16(few) + u16(few) + u32(size) + u32(begin < kZip64 ? begin : kZip64) + u16(0));
-    if (::ftruncate(fd_, static_cast<off_t>(at_)) != 0 || ::close(fd_) != 0) throw std::runtime_error(std::strerror(errno));
+    if (::ftruncate(fd_, static_cast<off_t>(at_)) != 0 || ::close(fd_) != 0)
+      throw std::runtime_error(std::strerror(errno));
   }
 
  private:
@@ -111,9 +113,9 @@ class Archive {
     if (header >= kZip64) zip64 += u64(header);
     if (!zip64.empty()) zip64 = u16(1) + u16(zip64.size()) + zip64;
     const std::uint64_t narrow = size < kZip64 ? size : kZip64;
-    directory_ += "PK\1\2" + u16(made_by) + u16(made_by ? 20 : 0) + u16(flags) + u16(0) + u16(0) + u16(date) + u32(crc) +
-                  u32(narrow) + u32(narrow) + u16(name.size()) + u16(zip64.size()) + u16(0) + u16(0) + u16(0) + u32(mode) +
-                  u32(header < kZip64 ? header : kZip64) + name + zip64;
+    directory_ += "PK\1\2" + u16(made_by) + u16(made_by ? 20 : 0) + u16(flags) + u16(0) + u16(0) + u16(date) +
+                  u32(crc) + u32(narrow) + u32(narrow) + u16(name.size()) + u16(zip64.size()) + u16(0) + u16(0) +
+                  u16(0) + u32(mode) + u32(header < kZip64 ? header : kZip64) + name + zip64;
     ++count_;
   }
 
@@ -149,10 +151,14 @@ std::string pickle_of(const std::vector<Tensor>& tensors) {
       shape += pickled(d);
       stride += pickled(static_cast<std::uint32_t>(step /= d));
     }
-    const std::string storage = tuple(pickled("storage") + global("torch", "FloatStorage") + pickled(std::to_string(key)) +
-                                      pickled("cpu") + pickled(static_cast<std::uint32_t>(t.count()))) + "Q";
+    const std::string storage =
+        tuple(pickled("storage") + global("torch", "FloatStorage") + pickled(std::to_string(key)) + pickled("cpu") +
+              pickled(static_cast<std::uint32_t>(t.count()))) +
+        "Q";
     dict += pickled(t.name) + global("torch._utils", "_rebuild_tensor_v2") +
-            tuple(storage + pickled(0u) + tuple(shape) + tuple(stride) + "\x89" + global("collections", "OrderedDict") + ")R") + "R";
+            tuple(storage + pickled(0u) + tuple(shape) + tuple(stride) + "\x89" + global("collections", "OrderedDict") +
+                  ")R") +
+            "R";
   }
   return "\x80\x02}(" + pickled("state_dict") + dict + "u" + pickled("epoch") + pickled(3u) + "u.";
 }
@@ -171,10 +177,12 @@ std::string metadata(std::uint64_t filler, std::size_t points) {
     return "\"" + name + "\": {\"path\": \"ROOT/anemoi-metadata/" + name + ".numpy\", \"shape\": " + shape +
            ", \"dtype\": \"" + dtype + "\"}";
   };
-  return "{\"version\": \"1.0\", \"run_id\": \"2f3d\", \"config\": {\"dataloader\": {\"dataset\": \"/old/path/era5.zarr\", "
+  return "{\"version\": \"1.0\", \"run_id\": \"2f3d\", \"config\": {\"dataloader\": {\"dataset\": "
+         "\"/old/path/era5.zarr\", "
          "\"batch_size\": 4}, \"training\": {\"lr\": 0.000625, \"max_epochs\": 300, \"precision\": \"16-mixed\"}, "
-         "\"diagnostics\": null}, \"dataset\": {\"variables\": [\"2t\", \"10u\", \"10v\", \"msl\"], \"names\": [" + names +
-         "]}, \"supporting_arrays_paths\": {" + entry("latitudes", "float64") + ", " + entry("cutout_mask", "bool") + "}}";
+         "\"diagnostics\": null}, \"dataset\": {\"variables\": [\"2t\", \"10u\", \"10v\", \"msl\"], \"names\": [" +
+         names + "]}, \"supporting_arrays_paths\": {" + entry("latitudes", "float64") + ", " +
+         entry("cutout_mask", "bool") + "}}";
 }
 
 struct Request {
@@ -188,7 +196,8 @@ void make(const Request& r) {
   for (std::uint64_t i = 0; i < r.tensors; ++i) {
     // 1,024 columns of float32: the rows make up the size that was asked for.
     const std::uint64_t rows = r.bytes / r.tensors / 4096;
-    Tensor t{"layer" + std::to_string(i) + ".weight", {static_cast<std::uint32_t>(rows ? rows : 1), rows ? 1024u : 8u}, {}};
+    Tensor t{
+        "layer" + std::to_string(i) + ".weight", {static_cast<std::uint32_t>(rows ? rows : 1), rows ? 1024u : 8u}, {}};
     for (std::uint32_t n = 0; n < 8; ++n) t.values.push_back(static_cast<float>(i) + static_cast<float>(n) / 8);
     tensors.push_back(t);
   }
