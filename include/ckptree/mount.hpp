@@ -105,8 +105,7 @@ class Mount {
   std::optional<Entry> lookup(Ino parent, const std::string& name, const Caller& caller);
   void forget(Ino ino, std::uint64_t lookups);
   Entry attributes(Ino ino);
-  std::optional<Entry> set_attributes(Ino ino, const NewAttributes& wanted, std::optional<std::uint64_t> handle,
-                                      const Caller& caller);
+  std::optional<Entry> set_attributes(Ino ino, const NewAttributes& wanted, const Caller& caller);
   std::string read_link(Ino ino);
   struct statvfs space();
 

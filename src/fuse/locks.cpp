@@ -14,6 +14,16 @@ LockRequest whole_file(std::uint64_t owner, LockRequest::Type type) {
   return r;
 }
 
+/// Outside a request nobody catches what is thrown; a file that is gone has no lock to wait for.
+bool try_lock(Mount& mount, fuse_ino_t ino, const LockRequest& wanted) {
+  try {
+    return mount.set_lock(ino, wanted);
+  } catch (...) {
+    log(current_failure().text);
+    return true;
+  }
+}
+
 /// Tries once; who may wait is retried by the lock waiter until the lock is free or the caller is interrupted.
 void set_lock(fuse_req_t req, fuse_ino_t ino, const LockRequest& wanted, bool wait) {
   answer(req, ino, nullptr, [&](Server& s) {
@@ -22,7 +32,7 @@ void set_lock(fuse_req_t req, fuse_ino_t ino, const LockRequest& wanted, bool wa
     } else if (!wait) {
       fuse_reply_err(req, EAGAIN);
     } else {
-      s.lock_waiter->wait([&s, ino, wanted] { return s.mount.set_lock(ino, wanted); },
+      s.lock_waiter->wait([&s, ino, wanted] { return try_lock(s.mount, ino, wanted); },
                           [req] { return fuse_req_interrupted(req) != 0; },
                           [req](int error) { fuse_reply_err(req, error); });
     }

@@ -46,10 +46,6 @@ void forget_multi(fuse_req_t req, std::size_t count, fuse_forget_data* forgets) 
   fuse_reply_none(req);
 }
 
-std::optional<std::uint64_t> handle_of(const fuse_file_info* fi) {
-  return fi ? std::optional<std::uint64_t>(fi->fh) : std::nullopt;
-}
-
 void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   answer(req, ino, nullptr, [&](Server& s) {
     const Entry e = s.mount.attributes(ino);
@@ -57,7 +53,7 @@ void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   });
 }
 
-void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info* fi) {
+void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   answer(req, ino, nullptr, [&](Server& s) {
     NewAttributes wanted;
     if (to_set & FUSE_SET_ATTR_MODE) wanted.mode = attr->st_mode;
@@ -68,7 +64,7 @@ void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse
     if (to_set & FUSE_SET_ATTR_MTIME) wanted.mtime = attr->st_mtim;
     if (to_set & FUSE_SET_ATTR_ATIME_NOW) wanted.atime = std::timespec{0, UTIME_NOW};
     if (to_set & FUSE_SET_ATTR_MTIME_NOW) wanted.mtime = std::timespec{0, UTIME_NOW};
-    const auto entry = s.mount.set_attributes(ino, wanted, handle_of(fi), caller_of(req));
+    const auto entry = s.mount.set_attributes(ino, wanted, caller_of(req));
     if (entry) fuse_reply_attr(req, &entry->attributes, entry->attribute_timeout_s);
     else fuse_reply_err(req, ESTALE);  // the kernel looks the name up again and finds the draft
   });

@@ -26,21 +26,30 @@ std::timespec resolve(const std::timespec& wanted) {
 
 bool belongs_to_user(const std::string& name) { return name.compare(0, 5, "user.") == 0; }
 
-void set_on_scratch(const std::string& real, const NewAttributes& wanted) {
-  if (wanted.mode && ::chmod(real.c_str(), *wanted.mode & 07777) != 0) throw_errno("chmod");
-  if ((wanted.uid || wanted.gid) && ::lchown(real.c_str(), wanted.uid.value_or(-1), wanted.gid.value_or(-1)) != 0)
-    throw_errno("chown");
+/// On the open file where there is one (it may have no name any more), else by name; never through a symbolic link.
+void set_on_scratch(int fd, const std::string& real, const NewAttributes& wanted) {
+  const auto check = [](int result, const char* what) {
+    if (result != 0) throw_errno(what);
+  };
+  if (wanted.mode) {
+    const mode_t mode = *wanted.mode & 07777;
+    check(fd >= 0 ? ::fchmod(fd, mode) : ::fchmodat(AT_FDCWD, real.c_str(), mode, AT_SYMLINK_NOFOLLOW), "chmod");
+  }
+  if (wanted.uid || wanted.gid) {
+    const uid_t uid = wanted.uid.value_or(-1);
+    const gid_t gid = wanted.gid.value_or(-1);
+    check(fd >= 0 ? ::fchown(fd, uid, gid) : ::lchown(real.c_str(), uid, gid), "chown");
+  }
   if (wanted.atime || wanted.mtime) {
     const std::timespec leave{0, UTIME_OMIT};
     const std::timespec times[2] = {wanted.atime.value_or(leave), wanted.mtime.value_or(leave)};
-    if (::utimensat(AT_FDCWD, real.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) throw_errno("utimens");
+    check(fd >= 0 ? ::futimens(fd, times) : ::utimensat(AT_FDCWD, real.c_str(), times, AT_SYMLINK_NOFOLLOW), "utimens");
   }
 }
 
 }  // namespace
 
-std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted, std::optional<std::uint64_t> number,
-                                           const Caller& caller) {
+std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted, const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   Inode* inode = &s_->inodes.at(ino);
   const std::string place = to_string(s_->inodes.path_of(*inode));
@@ -49,18 +58,12 @@ std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted,
   switch (inode->kind) {
     case Inode::Kind::control: return s_->entry_of(*inode);  // `echo x > F` truncates first; nothing to do
     case Inode::Kind::scratch: {
-      std::shared_ptr<Fd> file;
-      if (number) {
-        const auto handle = s_->handles.find(*number);
-        if (handle != s_->handles.end()) file = handle->second->file;
-      }
-      const std::string real = inode->linked ? s_->inodes.real_of(*inode)
-                               : file        ? "/proc/self/fd/" + std::to_string(file->get())
-                                             : std::string();
-      if (real.empty()) throw Error(Errc::stale, place + ": has no name any more");
-      set_on_scratch(real, wanted);
+      std::shared_ptr<Fd> file = inode->open_file.lock();
+      const std::string real = inode->linked ? s_->inodes.real_of(*inode) : std::string();
+      if (real.empty() && !file) throw Error(Errc::stale, place + ": has no name any more");
+      set_on_scratch(file ? file->get() : -1, real, wanted);
       if (wanted.size) {
-        if (!file) file = std::make_shared<Fd>(::open(real.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+        if (!file) file = std::make_shared<Fd>(::open(real.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
         if (!*file) throw_errno(place);
         s_->scratch.resize(file->get(), *wanted.size, place);
         if (draft) {

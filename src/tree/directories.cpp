@@ -35,6 +35,7 @@ std::uint64_t Mount::open_directory(Ino ino, const Caller& caller) {
   if (is_control) control::list(*spot.view->session, TreePath(spot.path.begin() + 1, spot.path.end()), add);
   else
     s_->ask(spot.view, [&](const Model& m) {
+      handle->listed = m.shared_from_this();
       handle->entries.resize(scratch_entries);  // asked once more, the listing begins anew
       m.list(spot.path, add);
       return true;
@@ -100,7 +101,8 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
     if (known) {
       std::unique_lock<std::mutex> lock(s_->mutex);
       Inode& dir = s_->inodes.at(open->ino);
-      if (dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) && !dir.scratch_names.count(e.name)) {
+      const bool current = open->listed && s_->inodes.view_of(dir)->session->working() == open->listed;
+      if (current && dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) && !dir.scratch_names.count(e.name)) {
         TreePath path = s_->inodes.path_of(dir);
         path.push_back(e.name);
         Inode& inode = s_->version_of(open->ino, e.name, path, *e.node);
@@ -112,11 +114,13 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
       try {
         found = lookup(open->ino, e.name, caller);
       } catch (const Error&) {
-        list(handle, i, [&](const ListedEntry& l, std::uint64_t) {  // damaged: listed, not looked up
+        bool listable = false;  // damaged: listed, not looked up
+        list(handle, i, [&](const ListedEntry& l, std::uint64_t next) {
+          listable = next == i + 1;
           listed = l;
           return false;
         });
-        if (!each(listed, Entry{}, i + 1)) return;
+        if (listable && !each(listed, Entry{}, i + 1)) return;
         continue;
       }
     }

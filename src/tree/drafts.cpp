@@ -70,7 +70,8 @@ std::shared_ptr<Draft> Mount::State::new_draft(Inode& inode, Node base, ProcessP
   return draft;
 }
 
-void Mount::State::drop_draft(const std::shared_ptr<Draft>& draft) {
+// By value: the caller may hand over the very pointer that is reset here.
+void Mount::State::drop_draft(std::shared_ptr<Draft> draft) {
   Inode* inode = inodes.find(draft->ino);
   if (!inode || inode->draft != draft) return;
   for (auto it = drafts.begin(); it != drafts.end();) {
@@ -80,8 +81,6 @@ void Mount::State::drop_draft(const std::shared_ptr<Draft>& draft) {
   }
   inode->draft.reset();
   if (inode->kind == Inode::Kind::draft) {
-    struct stat st;
-    if (::fstat(draft->file->get(), &st) == 0) scratch.release(static_cast<std::uint64_t>(st.st_size));
     inode->node = draft->base;
   }
   inodes.unpin(draft->ino);
@@ -115,7 +114,7 @@ std::shared_ptr<Draft> Mount::State::begin_draft(std::unique_lock<std::mutex>& l
   const std::string place = to_string(inodes.path_of(shown));
   lock.unlock();
   const std::uint64_t epoch = view->session->epoch();
-  auto file = std::make_shared<Fd>(scratch.private_file());
+  auto file = scratch.private_file();
   if (!truncate) {
     std::vector<char> buffer(1 << 17);
     for (std::uint64_t at = 0;;) {
@@ -208,9 +207,10 @@ void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t
   const When when = when_of(interval, whole);
   if (when == When::now) {
     session.save({std::move(op)}, epoch);
+    const bool pending = session.pending_edits() > 0;
     const std::lock_guard<std::mutex> guard(mutex);
     look_at_checkpoint();
-    view->unsettled = session.pending_edits() > 0 && view->unsettled;
+    view->unsettled = pending && view->unsettled;
     return;
   }
   session.apply({std::move(op)}, epoch);

@@ -43,9 +43,14 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
     }
     case Inode::Kind::scratch: {
       const std::string real = s_->inodes.real_of(inode);
-      handle->file =
-          std::make_shared<Fd>(::open(real.c_str(), (flags & (O_ACCMODE | O_DIRECTORY)) | O_CLOEXEC | O_NOFOLLOW));
-      if (!*handle->file) throw_errno(inode.name);
+      handle->file = inode.open_file.lock();
+      if (!handle->file) {  // one descriptor serves all: the kernel has checked who may do what
+        constexpr int kHow = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        Fd file(::open(real.c_str(), O_RDWR | kHow));
+        if (!file && !writes) file = Fd(::open(real.c_str(), O_RDONLY | kHow));
+        if (!file) throw_errno(inode.name);
+        handle->file = s_->scratch.share(std::move(file));
+      }
       inode.open_file = handle->file;
       if (writes && (flags & O_TRUNC)) s_->scratch.resize(handle->file->get(), 0, inode.name);
       if (inode.draft && writes) {
@@ -148,8 +153,9 @@ Invalidations Mount::sync(std::uint64_t number, const Caller&) {
   }
   try {
     return s_->save_draft(draft);
-  } catch (const Error&) {
-    if (!handle->synchronous && !is_scratch) throw;
+  } catch (const Error& e) {
+    const bool not_valid = e.code() == Errc::incomplete || e.code() == Errc::rejected;
+    if (!not_valid || (!handle->synchronous && !is_scratch)) throw;
     // The kernel syncs after every write of such a handle, halves too; close tells.
     const std::lock_guard<std::mutex> guard(s_->mutex);
     if (draft->progress == Progress::refused) draft->progress = Progress::written;
@@ -223,8 +229,7 @@ std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at
 void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint64_t size) {
   const auto handle = s_->handle_at(number);
   if (!handle->file) throw Error(Errc::unsupported, "fallocate: not a file being written");
-  if (::fallocate(handle->file->get(), mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0)
-    throw_errno("fallocate");
+  s_->scratch.allocate(handle->file->get(), mode, at, size, "scratch");
   if (!handle->draft) return;
   const std::lock_guard<std::mutex> guard(s_->mutex);
   handle->draft->progress = Progress::written;

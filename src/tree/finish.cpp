@@ -82,9 +82,11 @@ Report Mount::finish() {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     for (const auto& [name, list] : s_->drafts)
       for (const auto& d : list)
-        if (d->progress == Draft::Progress::written) open.push_back(d);
+        if (d->progress == Draft::Progress::written ||
+            (d->progress == Draft::Progress::refused && d->rejected_as.empty()))
+          open.push_back(d);
   }
-  for (const auto& draft : open) {  // a lazy unmount: their writers will not come back
+  for (const auto& draft : open) {  // a lazy unmount, or SIGTERM: their writers will not come back
     draft->opens = 1;
     s_->close_draft(draft);
   }

@@ -126,9 +126,7 @@ Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreeP
   return fresh;
 }
 
-Inode& Mount::State::scratch_inode(Ino parent, const std::string& name, const std::string& real,
-                                   const struct stat& st) {
-  (void)st;
+Inode& Mount::State::scratch_inode(Ino parent, const std::string& name, const std::string& real) {
   Inode& inode = inodes.add(Inode::Kind::scratch, parent, name);
   inode.real = real;
   inodes.bind(inode);
@@ -212,7 +210,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
     struct stat st;
     if (::lstat(real.c_str(), &st) != 0) return std::nullopt;
     Inode* known = s_->inodes.named(parent, name);
-    Inode& inode = known ? *known : s_->scratch_inode(parent, name, "", st);
+    Inode& inode = known ? *known : s_->scratch_inode(parent, name, "");
     return counted(inode, s_->entry_of(inode));
   }
 
@@ -250,9 +248,15 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
     return counted(inode, s_->entry_of(inode));
   }
   lock.unlock();
-  auto node = s_->find(spot);
+  // An edit between asking and telling would leave the kernel with what was before it.
+  std::optional<Node> node;
+  for (Ptr<Model> asked; asked != spot.view->session->working();) {
+    if (lock.owns_lock()) lock.unlock();
+    asked = spot.view->session->working();
+    node = s_->find(spot);
+    lock.lock();
+  }
   if (!node) return std::nullopt;
-  lock.lock();
   Inode& inode = s_->version_of(parent, name, spot.path, std::move(*node));
   return counted(inode, s_->entry_of(inode, s_->may_last(key, inode)));
 }

@@ -20,7 +20,6 @@ struct Handle {
   Ino ino = 0;
   std::shared_ptr<Fd> file;      // scratch and drafts
   std::shared_ptr<Draft> draft;  // what a flush may save
-  std::string text;              // a control file as it was when opened
   bool is_control = false;
   bool synchronous = false;  // O_SYNC, O_DSYNC
   struct Listed {
@@ -28,6 +27,7 @@ struct Handle {
     std::optional<Node> node;  // of the model or the control directory
     Ino ino = 0;               // of scratch
   };
+  Ptr<Model> listed;             // the model whose nodes those are
   std::vector<Listed> entries;  // of a directory, as it was when opened
 };
 
@@ -81,8 +81,7 @@ struct Mount::State {
   Spot spot_of(const Inode& inode);                                                         // under mutex
   Spot spot_of(Ino parent, const std::string& name);                                        // under mutex
   Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex
-  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real,
-                       const struct stat& st);                                     // under mutex
+  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real);                                     // under mutex
   struct stat stat_of(const Inode& inode);                                         // under mutex
   Entry entry_of(Inode& inode, bool lasting = true);                               // under mutex; counts no lookup
   void hide(const Name& name, ProcessPtr who, bool removes);                       // under mutex
@@ -109,7 +108,7 @@ struct Mount::State {
   void expire_drafts(Clock::time_point now);                   // under mutex
   void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
   Invalidations save_draft(const std::shared_ptr<Draft>& draft);
-  void drop_draft(const std::shared_ptr<Draft>& draft);  // under mutex
+  void drop_draft(std::shared_ptr<Draft> draft);        // under mutex
   Invalidations close_draft(const std::shared_ptr<Draft>& draft);
   /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
   void store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who);

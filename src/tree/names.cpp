@@ -68,10 +68,8 @@ Mount::State::Found Mount::State::look(std::unique_lock<std::mutex>& lock, Ino p
 }
 
 Inode& Mount::State::place_scratch(Ino parent, const std::string& name, const std::string& real) {
-  struct stat st;
-  if (::lstat(real.c_str(), &st) != 0) throw_errno(name);
   const bool below_scratch = inodes.at(parent).kind == Inode::Kind::scratch;
-  return scratch_inode(parent, name, below_scratch ? std::string() : real, st);
+  return scratch_inode(parent, name, below_scratch ? std::string() : real);
 }
 
 std::string Mount::State::real_for(const Found& f) { return f.in_scratch_dir ? f.real : scratch.fresh_path(); }
@@ -96,7 +94,7 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
     // A new file in place of one its creator removed (or of one that came to be meanwhile): a draft of it.
     const auto session = f.spot.view->session;
     lock.unlock();
-    auto file = std::make_shared<Fd>(s_->scratch.private_file());
+    auto file = s_->scratch.private_file();
     const std::uint64_t epoch = session->epoch();
     lock.lock();
     Inode& inode = s_->inodes.add(Inode::Kind::draft, parent, name);
@@ -120,10 +118,11 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
     lock.lock();
   }
   const std::string real = f.scratch ? f.real : s_->real_for(f);
-  handle->file = std::make_shared<Fd>(::open(real.c_str(),
+  Fd file(::open(real.c_str(),
                                              O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)),
                                              (mode & ~caller.umask & 07777) | S_IRUSR | S_IWUSR));
-  if (!*handle->file) throw_errno(name);
+  if (!file) throw_errno(name);
+  handle->file = s_->scratch.share(std::move(file));
   if (::fchown(handle->file->get(), caller.uid, caller.gid) != 0 && ::geteuid() == 0) throw_errno(name);
   ::fchmod(handle->file->get(), mode & ~caller.umask & 07777);
   Inode& inode = f.scratch ? *f.scratch : s_->place_scratch(parent, name, real);
@@ -217,11 +216,12 @@ void Mount::State::store_scratch(std::unique_lock<std::mutex>& lock, const std::
                                  Node::Saving saving, const Caller& caller) {
   const ProcessPtr who = processes.of(caller.thread);
   lock.unlock();
-  const Fd file(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!file) throw_errno(to_string(to.spot.path));
   struct stat st;
-  if (::fstat(file.get(), &st) != 0) throw_errno(to_string(to.spot.path));
+  if (::lstat(real.c_str(), &st) != 0) throw_errno(to_string(to.spot.path));
+  // Before it is opened: opening a FIFO waits for a writer, opening a device may do anything.
   if (!S_ISREG(st.st_mode)) throw Error(Errc::rejected, to_string(to.spot.path) + ": only a file can take its place");
+  const Fd file(::open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) throw_errno(to_string(to.spot.path));
   Op op;
   op.path = to.spot.path;
   op.mtime = whole_seconds(st.st_mtim);
@@ -272,13 +272,19 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
   }
   const std::string real = s_->real_for(to);
   Inode* inode = nullptr;
-  if (from_scratch) {
+  if (from_scratch && !from.draft) {
     inode = &s_->inodes.at(ino);
     if (::link(s_->inodes.real_of(*inode).c_str(), real.c_str()) != 0) throw_errno(name);
     s_->inodes.add_alias(*inode, {parent, name, to.in_scratch_dir ? std::string() : real});
     if (!to.in_scratch_dir) s_->inodes.at(parent).scratch_names[name] = ino;
   } else {
-    s_->copy_out(from.draft ? from.draft->base : from.node, real, s_->mode_of_copies());
+    Node copied = from.draft ? from.draft->base : from.node;
+    // A file that is about to become part of the checkpoint leaves scratch then; its other name gets a copy.
+    if (from_scratch) copied.content = s_->scratch.freeze(from.draft->file->get(), name);
+    const mode_t mode = s_->mode_of_copies();
+    lock.unlock();
+    s_->copy_out(copied, real, mode);
+    lock.lock();
     inode = &s_->place_scratch(parent, name, real);
   }
   ++inode->lookups;
@@ -292,12 +298,18 @@ void Mount::State::copy_out(const Node& node, const std::string& real, mode_t mo
     throw Error(Errc::immutable, "only files can be copied out of the checkpoint by a link");
   const Fd file(::open(real.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file) throw_errno(real);
-  std::vector<char> buffer(1 << 17);
-  for (std::uint64_t at = 0;;) {
-    const std::size_t n = node.content.read(at, Buffer(buffer.data(), buffer.size()));
-    if (n == 0) break;
-    scratch.write(file.get(), at, Bytes(buffer.data(), n), "a copy");
-    at += n;
+  try {
+    std::vector<char> buffer(1 << 17);
+    for (std::uint64_t at = 0;;) {
+      const std::size_t n = node.content.read(at, Buffer(buffer.data(), buffer.size()));
+      if (n == 0) break;
+      scratch.write(file.get(), at, Bytes(buffer.data(), n), "a copy");
+      at += n;
+    }
+  } catch (...) {
+    scratch.release(Scratch::freed_by_removing(real));
+    ::unlink(real.c_str());
+    throw;
   }
   const std::timespec times[2] = {node.mtime, node.mtime};
   ::futimens(file.get(), times);

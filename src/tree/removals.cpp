@@ -51,7 +51,9 @@ Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& c
     return {};
   }
   if (f.scratch || f.in_scratch_dir) {
-    const std::uint64_t freed = Scratch::freed_by_removing(f.real);
+    // Bytes of a file that is open are given back when it is closed.
+    const bool open = f.scratch && !f.scratch->open_file.expired();
+    const std::uint64_t freed = open ? 0 : Scratch::freed_by_removing(f.real);
     if (::unlink(f.real.c_str()) != 0) throw_errno(place);
     s_->scratch.release(freed);
     s_->forget_scratch_name(parent, name);

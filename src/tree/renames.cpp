@@ -127,7 +127,11 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
   store_scratch(lock, from.real, to, to.node->saving, caller);
   if (exchange) {
     const std::string swapped = scratch.fresh_path();
-    copy_out(old, swapped, mode_of_copies());
+    const mode_t mode = mode_of_copies();
+    lock.unlock();
+    copy_out(old, swapped, mode);
+    lock.lock();
+    scratch.release(Scratch::freed_by_removing(from.real));
     rename_real(swapped, from.real, 0, from.name);
     return {{from.parent, from.name}, {to.parent, to.name}};
   }

@@ -39,10 +39,50 @@ void write_fully(int fd, std::uint64_t at, Bytes bytes, const std::string& name)
   }
 }
 
+/// Directories that their user closed (`chmod 0 d`) are opened again, so that they can be removed.
+void make_searchable(const std::filesystem::path& top) {
+  std::vector<std::filesystem::path> open{top};
+  std::error_code ignored;
+  while (!open.empty()) {
+    const std::filesystem::path dir = open.back();
+    open.pop_back();
+    std::filesystem::permissions(dir, std::filesystem::perms::owner_all, std::filesystem::perm_options::add, ignored);
+    for (const auto& entry : std::filesystem::directory_iterator(dir, ignored))
+      if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) open.push_back(entry.path());
+  }
+}
+
 std::string make_directory(const std::string& prefix) {
   std::string name = prefix + "XXXXXX";
   return ::mkdtemp(name.data()) ? name : std::string();
 }
+
+/// A private file that is no longer written to.
+class KeptFile final : public File {
+ public:
+  KeptFile(std::shared_ptr<Fd> fd, std::uint64_t size, std::string name)
+      : fd_(std::move(fd)), size_(size), name_(std::move(name)) {}
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return size_; }
+  Fingerprint fingerprint() const override { return {0, 0, size_, 0, 0}; }
+  int descriptor() const override { return fd_->get(); }
+
+  void read(std::uint64_t at, Buffer into) const override {
+    for (std::size_t done = 0; done < into.size();) {
+      const ssize_t n = ::pread(fd_->get(), into.data() + done, into.size() - done, static_cast<off_t>(at + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) throw_errno("read " + name_);
+      if (n == 0) throw Error(Errc::corrupt, name_ + " at byte " + std::to_string(at + done) + ": the copy ends there");
+      done += static_cast<std::size_t>(n);
+    }
+  }
+
+ private:
+  std::shared_ptr<Fd> fd_;
+  std::uint64_t size_;
+  std::string name_;
+};
 
 }  // namespace
 
@@ -50,6 +90,7 @@ Scratch::Scratch(std::string checkpoint, std::uint64_t limit) : checkpoint_(std:
 
 Scratch::~Scratch() {
   if (directory_.empty()) return;
+  make_searchable(directory_);
   std::error_code error;
   std::filesystem::remove_all(directory_, error);
   if (error) log(directory_ + ": could not be removed: " + error.message());
@@ -79,12 +120,20 @@ const std::string& Scratch::directory() {
 
 std::string Scratch::fresh_path() { return directory() + "/" + std::to_string(next_++); }
 
-Fd Scratch::private_file() {
+std::shared_ptr<Fd> Scratch::share(Fd file) {
+  return {new Fd(std::move(file)), [this](Fd* shared) {
+            struct stat st;
+            if (::fstat(shared->get(), &st) == 0 && st.st_nlink == 0) release(static_cast<std::uint64_t>(st.st_size));
+            delete shared;
+          }};
+}
+
+std::shared_ptr<Fd> Scratch::private_file() {
   const std::string path = fresh_path();
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) throw_errno("make a draft beside " + checkpoint_);
   ::unlink(path.c_str());
-  return fd;
+  return share(std::move(fd));
 }
 
 Recipe Scratch::freeze(int descriptor, const std::string& name) {
@@ -96,17 +145,17 @@ Recipe Scratch::freeze(int descriptor, const std::string& name) {
 Recipe Scratch::keep(const Recipe& content, const std::string& name) {
   const std::uint64_t size = content.size();
   if (size <= kText) return Recipe::literal(content.text(kText, name));
-  Fd copy = private_file();
+  const std::shared_ptr<Fd> copy = private_file();
   std::vector<char> buffer(kText);
   std::string tag;
   for (std::uint64_t at = 0; at < size;) {
     const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));
     const Bytes part(buffer.data(), n);
-    write_fully(copy.get(), at, part, name);
+    write(copy->get(), at, part, name);
     tag = tag_of(tag + tag_of(part));  // a chain over the parts: equal bytes, equal tag
     at += n;
   }
-  return Recipe::extent(adopt_private_file(copy.release(), name), 0, size, tag);
+  return Recipe::extent(std::make_shared<KeptFile>(copy, size, name), 0, size, tag);
 }
 
 void Scratch::charge(std::uint64_t before, std::uint64_t after, const std::string& name) {
@@ -125,8 +174,24 @@ void Scratch::charge(std::uint64_t before, std::uint64_t after, const std::strin
 
 void Scratch::write(int descriptor, std::uint64_t at, Bytes bytes, const std::string& name) {
   const std::uint64_t before = size_of(descriptor, name);
-  charge(before, std::max(before, at + bytes.size()), name);
-  write_fully(descriptor, at, bytes, name);
+  const std::uint64_t after = std::max(before, at + bytes.size());
+  charge(before, after, name);
+  try {
+    write_fully(descriptor, at, bytes, name);
+  } catch (...) {
+    release(after - std::max(before, size_of(descriptor, name)));
+    throw;
+  }
+}
+
+void Scratch::allocate(int descriptor, int mode, std::uint64_t at, std::uint64_t size, const std::string& name) {
+  const std::uint64_t before = size_of(descriptor, name);
+  charge(before, std::max(before, at + size), name);
+  if (::fallocate(descriptor, mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0) {
+    release(std::max(before, at + size) - before);
+    throw_errno("fallocate " + name);
+  }
+  release(std::max(before, at + size) - size_of(descriptor, name));  // FALLOC_FL_KEEP_SIZE
 }
 
 void Scratch::resize(int descriptor, std::uint64_t size, const std::string& name) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -23,8 +24,11 @@ class Scratch {
 
   /// A path in it that nothing has yet.
   std::string fresh_path();
-  /// A file without a name, open for reading and writing.
-  Fd private_file();
+  /// A file without a name, open for reading and writing. Its bytes are given back when the last holder lets go.
+  std::shared_ptr<Fd> private_file();
+  /// Shares the descriptor of a scratch file: if the file has no name left when the last holder lets go, its bytes are
+  /// given back.
+  std::shared_ptr<Fd> share(Fd file);
   /// The bytes of a draft as they are now, safe from what its writer does next: small ones as text, large ones as a
   /// copy.
   Recipe freeze(int descriptor, const std::string& name);
@@ -33,13 +37,14 @@ class Scratch {
 
   /// Writes at `at`, counting what the file grows by. @throws Error Errc::no_space past the limit
   void write(int descriptor, std::uint64_t at, Bytes bytes, const std::string& name);
+  /// fallocate(2). @throws as write
+  void allocate(int descriptor, int mode, std::uint64_t at, std::uint64_t size, const std::string& name);
   /// @throws as write
   void resize(int descriptor, std::uint64_t size, const std::string& name);
   /// Tells that a file of `size` bytes is gone.
   void release(std::uint64_t size);
   /// Bytes that go when this name goes: 0 while the file has others, and for all that is no file.
   static std::uint64_t freed_by_removing(const std::string& real);
-  std::uint64_t used() const noexcept { return used_; }
 
  private:
   const std::string& directory();

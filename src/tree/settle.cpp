@@ -65,8 +65,8 @@ Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
     std::optional<Node> now;
     try {
       now = model->find(k.path);
-    } catch (const Error&) {
-      now.reset();  // damaged now: the kernel shall ask and be told
+    } catch (...) {
+      now.reset();  // damaged or not readable now: the kernel shall ask and be told
     }
     const bool same = now && now->kind == k.node.kind && now->content.tag == k.node.content.tag &&
                       now->mtime.tv_sec == k.node.mtime.tv_sec;
@@ -109,7 +109,12 @@ Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, 
     const std::lock_guard<std::mutex> guard(mutex);
     for (auto it = hidden.begin(); it != hidden.end();) {
       const bool replaced_soon = drafts.count(it->first) > 0 && !it->second.who->exited();
-      if (!which(it->first, it->second) || replaced_soon || !inodes.find(it->first.first)) {
+      if (!inodes.find(it->first.first)) {  // its directory is gone, and so is it
+        it = hidden.erase(it);
+        continue;
+      }
+      if (!which(it->first, it->second) || replaced_soon) {
+        if (replaced_soon) it->second.until = std::max(it->second.until, Clock::now() + kQuiet);  // looked at again then
         ++it;
         continue;
       }
