@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -126,9 +127,21 @@ class Session {
   struct Outside {  // one change made outside: the models before and after, to tell what it touched
     std::uint64_t epoch;
     Ptr<Model> before, after;
+    std::chrono::steady_clock::time_point noticed;
   };
 
-  void refuse_if_stale(const Op& op, std::uint64_t epoch) const;          // under state_
+  /// What an edit is made on, so that it can be made without holding a lock.
+  struct Ground {
+    Ptr<Snapshot> committed;
+    Ptr<Model> working;
+    std::size_t logged = 0;
+    std::uint64_t epoch = 0;
+    std::deque<Outside> outside;
+  };
+  Ground ground() const;
+  /// The working model after edits. @throws Error Errc::stale when what one touches changed outside since `epoch`
+  static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
+  static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
   bool refresh_locked();                                                  // under commit_
   void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);  // under commit_
   /// @return the name it got

@@ -15,8 +15,10 @@ namespace {
 
 // How often a commit is tried again when others keep changing the checkpoint between our look and our lock.
 constexpr int kAttempts = 5;
-// Changes made outside that are remembered; a writer who began before the oldest of them is in conflict.
-constexpr std::size_t kOutsideChanges = 64;
+// Changes made outside are remembered so long, and so many: each holds on to a checkpoint that may have been removed, and to
+// its room on the disk. A writer who began before the oldest of them is in conflict.
+constexpr auto kRemembered = std::chrono::seconds(30);
+constexpr std::size_t kOutsideChanges = 4;
 
 /// What is at a path, as a word that is equal when it is the same. A damaged place has no sameness.
 std::string tag_at(const Model& model, const TreePath& path) {
@@ -73,31 +75,45 @@ std::uint64_t Session::epoch() const {
   return epoch_;
 }
 
-void Session::refuse_if_stale(const Op& op, std::uint64_t epoch) const {
-  if (epoch == epoch_) return;
-  const bool forgotten = outside_.empty() || outside_.front().epoch > epoch + 1;
+Session::Ground Session::ground() const {
+  const std::lock_guard<std::mutex> guard(state_);
+  return {committed_, working_, log_.size(), epoch_, outside_};
+}
+
+void Session::refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch) {
+  if (epoch == ground.epoch) return;
+  const bool forgotten = ground.outside.empty() || ground.outside.front().epoch > epoch + 1;
   for (const TreePath* path : {&op.path, &op.to}) {
     if (path == &op.to && op.to.empty()) continue;
-    const bool changed = forgotten || std::any_of(outside_.begin(), outside_.end(), [&](const Outside& o) {
+    const bool changed = forgotten || std::any_of(ground.outside.begin(), ground.outside.end(), [&](const Outside& o) {
                            return o.epoch > epoch && tag_at(*o.before, *path) != tag_at(*o.after, *path);
                          });
     if (changed)
-      throw Error(Errc::stale, to_string(*path) +
-                                   ": was changed by another program since this edit began; read it again " +
-                                   "and repeat the edit");
+      throw Error(Errc::stale, to_string(*path) + ": was changed by another program since this edit began; read it " +
+                                   "again and repeat the edit");
   }
+}
+
+Ptr<Model> Session::apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch) {
+  Ptr<Model> next = ground.working;
+  for (const Op& op : ops) {
+    refuse_if_stale(ground, op, epoch);
+    next = next->apply(op);
+  }
+  return next;
 }
 
 void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch) {
   const auto attempt = [&] {
-    const std::lock_guard<std::mutex> guard(state_);
-    Ptr<Model> next = working_;
-    for (const Op& op : ops) {
-      refuse_if_stale(op, epoch);
-      next = next->apply(op);
+    for (;;) {  // until nobody else made an edit meanwhile
+      const Ground base = ground();
+      const Ptr<Model> next = apply_to(base, ops, epoch);
+      const std::lock_guard<std::mutex> guard(state_);
+      if (working_ != base.working) continue;
+      working_ = next;
+      for (const Op& op : ops) log_.push_back({op, epoch_});
+      return;
     }
-    working_ = next;
-    for (const Op& op : ops) log_.push_back({op, epoch_});
   };
   try {
     attempt();
@@ -130,21 +146,13 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
 void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
   for (int attempt = 1;; ++attempt) {
     try {
-      Ptr<Snapshot> base;
-      Ptr<Model> edited;
-      std::size_t taken = 0;
+      const Ground base = ground();
+      const Ptr<Model> edited = apply_to(base, extra, epoch);
       {
         const std::lock_guard<std::mutex> guard(state_);
-        base = committed_;
-        edited = working_;
-        taken = log_.size();
-        for (const Op& op : extra) {
-          refuse_if_stale(op, epoch);
-          edited = edited->apply(op);
-        }
         committing_ = true;
       }
-      Snapshot fresh = checkpoint_->commit(*base, *edited, Stamp{now()});
+      Snapshot fresh = checkpoint_->commit(*base.committed, *edited, Stamp{now()});
       const std::vector<TreePath> waiting = edited->waiting();
       const auto waits = [&](const Op& op) {
         return std::any_of(waiting.begin(), waiting.end(), [&](const TreePath& path) { return touches(op, path); });
@@ -152,7 +160,7 @@ void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
       const std::lock_guard<std::mutex> guard(state_);
       std::vector<Logged> rest;
       for (std::size_t i = 0; i < log_.size(); ++i)
-        if (i >= taken || waits(log_[i].op)) rest.push_back(log_[i]);
+        if (i >= base.logged || waits(log_[i].op)) rest.push_back(log_[i]);
       for (const Op& op : extra)
         if (waits(op)) rest.push_back({op, epoch_});
       committing_ = false;
@@ -225,6 +233,11 @@ bool Session::refresh(bool wait) {
 }
 
 bool Session::refresh_locked() {
+  {
+    const std::lock_guard<std::mutex> guard(state_);
+    const auto now = std::chrono::steady_clock::now();
+    while (!outside_.empty() && now - outside_.front().noticed > kRemembered) outside_.pop_front();
+  }
   const Ptr<Snapshot> base = committed();
   if (checkpoint_->look() == base->seen) return false;
   Snapshot fresh = checkpoint_->open();
@@ -234,7 +247,7 @@ bool Session::refresh_locked() {
   {
     const std::lock_guard<std::mutex> guard(state_);
     ++epoch_;
-    outside_.push_back({epoch_, base->model, shared->model});
+    outside_.push_back({epoch_, base->model, shared->model, std::chrono::steady_clock::now()});
     if (outside_.size() > kOutsideChanges) outside_.pop_front();
     committed_ = shared;
     working_ = shared->model;
@@ -242,7 +255,7 @@ bool Session::refresh_locked() {
     rest.swap(log_);
     for (Logged& edit : rest) {
       try {
-        refuse_if_stale(edit.op, edit.epoch);
+        refuse_if_stale({committed_, working_, 0, epoch_, outside_}, edit.op, edit.epoch);
         working_ = working_->apply(edit.op);
         log_.push_back({edit.op, epoch_});
       } catch (const Error& e) {
