@@ -1,7 +1,7 @@
 """count.py BROKEN LOG...: adds up the tests in meson's logs and prints `N passed, N failed`.
 
-A program that speaks TAP counts as many tests as it names test cases, a Python one as many as it says it ran, any
-other as one. BROKEN is how many parts did not end well: they fail the run even where no log tells why.
+A program counts as many tests as it says it ran, in the words of Catch2, unittest or TAP; any other as one. BROKEN
+is how many parts did not end well: they fail the run even where no log tells why.
 """
 
 import json
@@ -12,21 +12,18 @@ import sys
 
 def cases(entry):
     """Test cases of one program: how many there are, how many of them failed."""
-    output, errors = entry.get("stdout", ""), entry.get("stderr", "")
-    failed = set()
-    names, current = set(), None
-    for line in output.splitlines():
-        if line.startswith("# "):
-            current = line
-            names.add(line)
-        elif line.startswith("not ok"):
-            failed.add(current)
-    if names:
-        return len(names), len(failed)
-    ran = re.findall(r"^Ran (\d+) tests? in", errors + output, re.M)
-    if ran:
-        wrong = re.findall(r"(?:failures|errors)=(\d+)", errors + output)
-        return int(ran[-1]), sum(map(int, wrong))
+    said = entry.get("stdout", "") + entry.get("stderr", "")
+    # Catch2: "All tests passed (244 assertions in 11 test cases)", or "test cases: 11 | 10 passed | 1 failed".
+    if found := re.search(r"^All tests passed \(\d+ assertions? in (\d+) test cases?\)", said, re.M):
+        return int(found[1]), 0
+    if found := re.search(r"^test cases: +(\d+)(?: \|.*?(\d+) failed)?", said, re.M):
+        return int(found[1]), int(found[2] or 0)
+    # Python's unittest.
+    if found := re.findall(r"^Ran (\d+) tests? in", said, re.M):
+        return int(found[-1]), sum(map(int, re.findall(r"\b(?:failures|errors)=(\d+)", said)))
+    # TAP.
+    if points := re.findall(r"^(not )?ok \d+", said, re.M):
+        return len(points), sum(map(bool, points))
     return 1, 0
 
 
