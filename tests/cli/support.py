@@ -47,6 +47,16 @@ class Case(unittest.TestCase):
         self.sample = self.folder / "model.ckpt"
         subprocess.run([make_sample, self.sample, "--bytes", "65536"], check=True)
 
+    def run_as_nobody(self, *arguments):
+        """The same by a user with no rights; the build folder may be out of its reach, so it gets a copy."""
+        program = self.folder / "program"
+        shutil.copy(ckptree, program)
+        os.chmod(self.folder, 0o755)
+        process = subprocess.run([program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, timeout=60, user=65534, group=65534, extra_groups=[])
+        process.said = process.stderr.decode()
+        return process
+
     def check(self, process, status, sentence=""):
         """Exactly one sentence on stderr, or none; `sentence` is all of it."""
         expected = f"ckptree: {sentence}\n" if sentence else ""

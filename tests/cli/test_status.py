@@ -10,7 +10,6 @@ import support
 from support import Case, run
 
 ROOT = os.geteuid() == 0
-NOBODY = 65534
 # A mount namespace of its own, in which the test may cover what it likes.
 UNSHARE = support.own_mounts()
 
@@ -83,10 +82,8 @@ class Source(Case):
     def test_no_permission_to_read_it(self):
         self.sample.chmod(0)
         if ROOT:
-            os.chmod(self.folder, 0o755)
             for arguments in (["ls", self.sample], [self.sample, self.mount_point]):
-                self.check(run(*arguments, preexec_fn=lambda: os.setuid(NOBODY)), 8,
-                           f"{self.sample}: no permission to read it")
+                self.check(self.run_as_nobody(*arguments), 8, f"{self.sample}: no permission to read it")
         else:
             self.refused(self.sample, 8, "no permission to read it")
 
@@ -139,8 +136,7 @@ class MountPoint(Case):
     def test_not_ours(self):
         place = self.folder / "mnt"
         place.mkdir()
-        os.chmod(self.folder, 0o755)
-        self.check(run(self.sample, place, preexec_fn=lambda: os.setuid(NOBODY)), 8,
+        self.check(self.run_as_nobody(self.sample, place), 8,
                    f"{place}: no permission to mount there: it is not writable for you")
 
     @unittest.skipUnless(UNSHARE, "no mount namespaces here")
