@@ -28,8 +28,4 @@ std::string key_of(Bytes file_name);
 /// character is spelled as an escape (`%2Ehidden`).
 bool is_scratch_name(Bytes name);
 
-/// A name from a file that is about to become a path: refuses empty, `.`, `..`, `/` and NUL.
-/// @throws Error Errc::corrupt with `place`
-std::string name_from_untrusted(Bytes name, const std::string& place);
-
 }  // namespace ckptree

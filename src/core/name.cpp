@@ -122,13 +122,4 @@ std::string key_of(Bytes file_name) {
   return key;
 }
 
-std::string name_from_untrusted(Bytes name, const std::string& place) {
-  if (name.empty()) throw Error(Errc::corrupt, place + ": expected a name, got none");
-  if (name == "." || name == "..")
-    throw Error(Errc::corrupt, place + ": expected a name, got '" + std::string(name) + "'");
-  if (name.find('/') != Bytes::npos || name.find('\0') != Bytes::npos)
-    throw Error(Errc::corrupt, place + ": a name with '/' or NUL in it");
-  return std::string(name);
-}
-
 }  // namespace ckptree

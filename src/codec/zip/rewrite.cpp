@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <unordered_map>
 
 #include "ckptree/error.hpp"
+#include "ckptree/utf8.hpp"
 #include "codec/zip/erase.hpp"
 #include "codec/zip/layout.hpp"
 
@@ -17,14 +17,10 @@ constexpr std::uint64_t kMaxAlignment = 32768;  // padding and the other fields 
 
 /// UTF-8 as the flag of a record promises it.
 bool is_utf8(Bytes text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t more = lead < 0x80 ? 0 : lead >= 0xC2 && lead < 0xE0 ? 1 : lead >= 0xE0 && lead < 0xF0 ? 2
-                           : lead >= 0xF0 && lead < 0xF5 ? 3 : 4;
-    if (more == 4 || more >= text.size() - i) return false;
-    for (std::size_t k = 1; k <= more; ++k)
-      if ((text[i + k] & 0xC0) != 0x80) return false;
-    i += 1 + more;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
   }
   return true;
 }
@@ -66,7 +62,7 @@ Item written(const Directory& directory, const Member* old, const std::string& n
 }
 
 void refuse_collisions(const Directory& directory, const std::vector<Item>& items) {
-  std::unordered_map<std::string, const Item*> seen;
+  std::map<std::string, const Item*> seen;  // names may be chosen so that their hashes collide
   if (items.empty() || items.back().member) return;  // new ones are last
   for (const Item& i : items) {
     const std::string& name = i.member ? i.member->name : i.record.name;

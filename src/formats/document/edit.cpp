@@ -122,12 +122,21 @@ class Document::Edit {
       throw Error(Errc::invalid, to_string(outer) + ": cannot be moved below itself");
   }
 
+  static void refuse_many(std::size_t entries, const std::string& place) {
+    // Each takes a walk over the text. json.dump writes none; this is more than a hand ever wrote.
+    constexpr std::size_t kDuplicates = 64;
+    if (entries > kDuplicates)
+      throw Error(Errc::immutable, place + ": the document has " + std::to_string(entries) + " entries of this key, at most " +
+                                       std::to_string(kDuplicates) + " are edited at once; edit the document itself");
+  }
+
   /// A key in another spelling, where it stands: every entry of that key, so that an older one does not come to light.
   Ptr<State> renamed(const Spot& from, const Spot& to) const {
     if (!from.in_object()) throw Error(Errc::invalid, from.place + ": an item of a list has no other name");
     const std::string literal = literal_of(to);
     std::string text = state_->text;
     const auto same = from.directory.container->same_key(state_->bytes(from.directory.at), *from.entry);
+    refuse_many(same.size(), from.place);
     for (auto i = same.rbegin(); i != same.rend(); ++i) {
       const Container::Entry& entry = from.directory.container->entries()[*i];
       const std::size_t key = from.directory.at.begin + entry.key;
@@ -142,6 +151,7 @@ class Document::Edit {
       throw Error(Errc::immutable, at.place + ": only the last item of a list can be removed");
     std::string text = state_->text;
     const auto same = directory.container->same_key(state_->bytes(directory.at), *at.entry);
+    refuse_many(same.size(), at.place);
     for (auto i = same.rbegin(); i != same.rend(); ++i) {
       json::Extent container = directory.at;
       container.end -= state_->text.size() - text.size();

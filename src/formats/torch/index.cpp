@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_map>
+#include <map>
 
 #include "ckptree/error.hpp"
 #include "codec/json/json.hpp"
@@ -18,7 +18,7 @@ Bytes part(Bytes text, json::Extent at) { return text.substr(at.begin, at.size()
 /// The entries of an object by key, in order; of equal keys the last, as Python reads them.
 std::vector<std::pair<std::string, json::Member>> fields_of(Bytes document, json::Extent object) {
   std::vector<std::pair<std::string, json::Member>> fields;
-  std::unordered_map<std::string, std::size_t> known;
+  std::map<std::string, std::size_t> known;  // keys may be chosen so that their hashes collide
   json::Walk walk(document, object);
   for (json::Member m; walk.next(m);) {
     std::string key = json::unescape(part(document, m.key));

@@ -26,6 +26,9 @@ const TorchRow kRows[] = {
 
 xtl::span<const TorchRow> Table::rows() { return kRows; }
 
+// status.json is for reading; a hostile archive has a million of them.
+constexpr std::size_t kWarnings = 20;
+
 std::vector<std::string> Table::warnings(const State& state) {
   std::vector<std::string> all = state.archive->warnings();
   if (state.corrections > 0)
@@ -36,6 +39,10 @@ std::vector<std::string> Table::warnings(const State& state) {
     for (const std::size_t i : index->below(ArrayIndex::kTop)) {
       const ArrayIndex::Entry& entry = (*index)[i];
       if (!entry.is_array) continue;
+      if (all.size() >= kWarnings) {
+        all.push_back("more arrays are not looked at here");
+        break;
+      }
       const std::size_t copies = state.archive->zip().find_all(entry.member).size();
       if (copies > 1)
         all.push_back("arrays/" + index->title(i) + ".npy: the archive has " + std::to_string(copies) + " members '" +
