@@ -155,6 +155,7 @@ class Session {
   // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody
   // who answers a reader. state_ guards everything below and is held for memory work only.
   mutable std::mutex commit_;
+  std::uint64_t conflicts_ = 0;  // under commit_: edits that changes made outside took back
   mutable std::mutex state_;
   Ptr<Snapshot> committed_;
   Ptr<Model> working_;
@@ -163,7 +164,7 @@ class Session {
   std::deque<Outside> outside_;
   FlushInterval interval_;
   std::uint64_t commits_ = 0;
-  std::uint64_t kept_ = 0, conflicts_ = 0;
+  std::uint64_t kept_ = 0;
   std::map<std::string, Kept> rejected_, removed_;
   std::string last_error_;
   std::map<TreePath, std::string> errors_;

@@ -41,7 +41,11 @@ class Store final : public Checkpoint {
     } catch (const std::exception&) {
       return "read-only";
     }
-    return shares_blocks() ? "clone (reflink)" : "clone (copy)";
+    try {
+      return shares_blocks() ? "clone (reflink)" : "clone (copy)";
+    } catch (const std::exception&) {  // a full disk cannot be tried; what it holds can be told
+      return "clone (copy)";
+    }
   }
 
   Snapshot open() const override { return open_generation(0); }

@@ -185,7 +185,8 @@ void Mount::set_attribute(Ino ino, const std::string& name, Bytes value, int fla
 void Mount::remove_attribute(Ino ino, const std::string& name) {
   const std::lock_guard<std::mutex> guard(s_->mutex);
   const Inode& inode = s_->inodes.at(ino);
-  if (inode.kind != Inode::Kind::scratch || !inode.linked) throw Error(Errc::no_data, name + ": no such attribute");
+  if (inode.kind != Inode::Kind::scratch || !inode.linked || !belongs_to_user(name))
+    throw Error(Errc::no_data, name + ": no such attribute");
   if (::lremovexattr(s_->inodes.real_of(inode).c_str(), name.c_str()) != 0) throw_errno(name);
 }
 

@@ -119,8 +119,7 @@ bool takes_writes(const TreePath& path) {
 void write(Session& session, const TreePath& path, Bytes text) {
   const File* file = file_named(path);
   if (!file || !file->write) throw Error(Errc::immutable, ".ckptree/" + to_string(path) + ": cannot be written");
-  text = trimmed(text);
-  if (!text.empty()) file->write(session, text);
+  file->write(session, trimmed(text));
 }
 
 void remove(Session& session, const TreePath& path) {

@@ -101,7 +101,9 @@ std::shared_ptr<Draft> Mount::State::begin_draft(std::unique_lock<std::mutex>& l
     }
     if (!joined)
       for (const auto& d : candidates)
-        if (d->opens == 0 && (d->progress == Progress::emptied || d->progress == Progress::refused)) joined = d;
+        if (d->opens == 0 && (d->progress == Progress::emptied || d->progress == Progress::refused) &&
+            d->base.content.tag == shown.node.content.tag)  // nobody saved another since it was begun
+          joined = d;
     if (candidates.empty()) drafts.erase(name);
     if (joined) {
       joined->owner = who;
@@ -302,16 +304,18 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
   }
   Spot spot;
   bool refused = false;
+  std::string reason;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     spot = spot_of(inodes.at(draft->ino));
     refused = draft->progress == Progress::refused && draft->rejected_as.empty();
+    reason = draft->error;
   }
-  if (refused) {
-    const std::string place = to_string(spot.path);
-    draft->rejected_as = spot.view->session->reject(spot.path, scratch.freeze(draft->file->get(), place), draft->error);
-  }
+  std::string kept;
+  if (refused)
+    kept = spot.view->session->reject(spot.path, scratch.freeze(draft->file->get(), to_string(spot.path)), reason);
   const std::lock_guard<std::mutex> guard(mutex);
+  if (refused) draft->rejected_as = kept;
   const Inode& inode = inodes.at(draft->ino);
   if (inode.kind == Inode::Kind::scratch) {
     // A new name: empty, it stays what it is; refused, its bytes are kept elsewhere and the name goes.

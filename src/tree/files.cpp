@@ -42,8 +42,9 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
       break;
     }
     case Inode::Kind::scratch: {
-      const std::string real = s_->inodes.real_of(inode);
       handle->file = inode.open_file.lock();
+      if (!inode.linked && !handle->file) return std::nullopt;  // its name leads elsewhere by now
+      const std::string real = inode.linked ? s_->inodes.real_of(inode) : std::string();
       if (!handle->file) {  // one descriptor serves all: the kernel has checked who may do what
         constexpr int kHow = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
         Fd file(::open(real.c_str(), O_RDWR | kHow));
@@ -109,7 +110,12 @@ Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, 
       s_->take_report_descriptor(bytes, caller);
       return {};
     }
-    control::write(*spot.view->session, below, bytes);
+    try {
+      control::write(*spot.view->session, below, bytes);
+    } catch (...) {
+      s_->announce(s_->changed(spot.view));  // edits may have been taken back
+      throw;
+    }
     return s_->changed(spot.view);
   }
   const auto draft = handle->draft;
@@ -200,7 +206,7 @@ std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
   }
   // Touched or rewritten in place: if the bytes of this file are the same, they are now in the new generation.
   view->session->refresh(true);
-  s_->changed(view);
+  s_->announce(s_->changed(view));
   return content().read(at, into);
 }
 

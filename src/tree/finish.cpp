@@ -25,13 +25,18 @@ void Mount::State::take_report_descriptor(Bytes number, const Caller& caller) {
     throw Error(Errc::invalid, ".ckptree/report: expected the number of a pipe that the writer has open, got '" +
                                    std::string(number) + "'");
   const std::lock_guard<std::mutex> guard(mutex);
-  if (report >= 0) ::close(report);
-  report = pipe.release();
+  report = std::move(pipe);
 }
 
-int Mount::report_descriptor() const { return s_->report; }
+int Mount::report_descriptor() const {
+  const std::lock_guard<std::mutex> guard(s_->mutex);
+  return s_->report.get();
+}
 
 namespace {
+
+// A file name has 255 bytes; time and process are added to it.
+constexpr std::size_t kNameKept = 200;
 
 std::filesystem::path state_folder() {
   const char* state = std::getenv("XDG_STATE_HOME");
@@ -57,7 +62,7 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
 /// Moves what was refused to a folder of the user's. @return where to
 std::filesystem::path move_rejected(const Session& session, const std::vector<Kept>& rejected) {
   const std::filesystem::path folder =
-      state_folder() / (std::filesystem::path(session.path()).filename().string() + "-" +
+      state_folder() / (std::filesystem::path(session.path()).filename().string().substr(0, kNameKept) + "-" +
                         std::to_string(::time(nullptr)) + "-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   for (const Kept& kept : rejected) {

@@ -69,7 +69,7 @@ struct Mount::State {
     } catch (const Error& e) {
       if (e.code() != Errc::stale) throw;
     }
-    view->session->refresh(true);
+    if (view->session->refresh(true)) announce(changed(view));
     return question(*view->session->working());
   }
   std::optional<Node> find(const Spot& spot) {
@@ -139,6 +139,7 @@ struct Mount::State {
   // ---- after an edit, and without a request: settle.cpp -------------------------------------------------------------
   Invalidations changed(const std::shared_ptr<View>& view);  // what the kernel may show and is no longer so
   void take_report_descriptor(Bytes number, const Caller& caller);
+  void announce(Invalidations stale);                           // tells the kernel, some time soon
   void settle_soon(const std::shared_ptr<View>& view, const ProcessPtr& who);
   Invalidations settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which);
   void run_settler();
@@ -161,7 +162,7 @@ struct Mount::State {
   std::map<Name, std::vector<std::shared_ptr<Draft>>> drafts;
   std::vector<std::shared_ptr<View>> views;
   struct stat checkpoint {};  // its mode and owner are those of the files shown
-  int report = -1;
+  Fd report;
   bool stopping = false;
 
   // Guards notify, and is held while it is called: whoever takes it away knows that no call is under way.

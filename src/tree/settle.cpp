@@ -78,6 +78,11 @@ Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
   return stale;
 }
 
+void Mount::State::announce(Invalidations stale) {
+  const std::lock_guard<std::mutex> guard(notifying);
+  if (notify && !stale.empty()) notify(std::move(stale));
+}
+
 void Mount::State::wake() {
   const std::uint64_t one = 1;
   if (::write(wake_up.get(), &one, sizeof one) < 0) return;  // full: it is awake
@@ -215,10 +220,7 @@ void Mount::State::run_settler() {
         }
       }
     }
-    {
-      const std::lock_guard<std::mutex> guard(notifying);
-      if (notify && !stale.empty()) notify(std::move(stale));
-    }
+    announce(std::move(stale));
     lock.lock();
   }
 }
