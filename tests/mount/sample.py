@@ -98,10 +98,11 @@ class TorchArchive:
         self.file.close()
 
 
-def torch_save(path, storages, root="archive", crc=True):
+def torch_save(path, storages, root="archive", crc=True, records=()):
     """The file torch.save writes for {"tensor0": ..., "tensor1": ...}, float32, one dimension each.
 
     @param storages  for each tensor its bytes or a Hole
+    @param records  further (name, bytes), written like those of torch
     """
     archive = TorchArchive(path, root, crc)
     archive.add("data.pkl", _state_dict_pickle(storages))
@@ -112,6 +113,8 @@ def torch_save(path, storages, root="archive", crc=True):
         archive.add(f"data/{key}", storage)
     archive.add("version", b"3\n")
     archive.add(".data/serialization_id", b"%040d" % 20240229)
+    for name, data in records:
+        archive.add(name, data)
     archive.close()
 
 

@@ -25,8 +25,12 @@ def require():
         if os.geteuid() or os.environ.get("CKPTREE_OWN_DEVPTS"):
             raise
         os.environ["CKPTREE_OWN_DEVPTS"] = "1"
+        # In a chroot / is no mount, and cannot be made private; what is mounted at /dev/pts goes with the namespace.
+        with open("/proc/self/mountinfo") as mounts:
+            propagation = "private" if "shared:" in mounts.read() else "unchanged"
         mount = 'mount -t devpts -o ptmxmode=0666 devpts /dev/pts && exec "$@"'
-        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", propagation, "sh", "-c", mount, "sh",
+                              sys.executable, *sys.argv])
 
 
 def type_into(command, keys, env, cwd, timeout=30):
