@@ -53,7 +53,7 @@ class Directory {
   /// beginning when it shares that with another.
   std::uint64_t limit(const Member& member) const noexcept;
   /// The content of a member: an extent when stored, inflated as it is read else (libzip, over that one member alone).
-  /// Its tag is made of name, size and CRC, so that it survives a commit; without a CRC, of the place and the file.
+  /// Its tag is tag_from(), so that it survives a commit; without a CRC it is made of the place and the file.
   /// @throws Error as data_offset; Errc::unsupported for encryption and methods other than stored and deflated
   Recipe content(const Member& member) const;
   /// mtime of a member in UTC: extended timestamp if it has one, else the DOS date, else (0/0) that of the file.
@@ -74,6 +74,9 @@ class Directory {
  private:
   std::unique_ptr<Private> p_;
 };
+
+/// The tag of a member's content: of CRC and size alone, so that the bytes keep it under whatever name.
+std::string tag_from(std::uint32_t crc, std::uint64_t size);
 
 /// One word and a fact or two: "zip, 22 members, zip64, 64-byte alignment".
 std::string describe(const Directory& directory);

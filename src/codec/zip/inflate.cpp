@@ -1,6 +1,7 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -191,17 +192,22 @@ class Inflated final : public Computed {
 };
 
 std::string tag(const File& file, const Member& m) {
-  std::string t = "z:" + std::to_string(m.crc) + ":" + std::to_string(m.size);
-  if (m.crc == 0 && m.size > 0) {
-    const Fingerprint f = file.fingerprint();
-    for (const std::uint64_t n : {f.device, f.inode, f.size, static_cast<std::uint64_t>(f.mtime_ns),
-                                  static_cast<std::uint64_t>(f.ctime_ns), m.header})
-      t += ":" + std::to_string(n);
-  }
+  if (m.crc != 0 || m.size == 0) return tag_from(m.crc, m.size);
+  const Fingerprint f = file.fingerprint();
+  std::string t = "z:" + std::to_string(m.size);
+  for (const std::uint64_t n : {f.device, f.inode, f.size, static_cast<std::uint64_t>(f.mtime_ns),
+                                static_cast<std::uint64_t>(f.ctime_ns), m.header})
+    t += ":" + std::to_string(n);
   return t + ":" + m.name;
 }
 
 }  // namespace
+
+std::string tag_from(std::uint32_t crc, std::uint64_t size) {
+  char text[48];
+  std::snprintf(text, sizeof text, "crc:%08x:%llu", crc, static_cast<unsigned long long>(size));
+  return text;
+}
 
 Recipe Directory::content(const Member& m) const {
   const auto refuse = [&](Errc code, const std::string& text) -> void {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,9 @@ class Archive {
   /// Whether a member stands in the way of a new one: torch looks names up without case.
   bool has_but_for_case(const std::string& name) const;
 
+  /// @throws Error Errc::corrupt when the CRC of the content is not the member's
+  void check(const zip::Member& member, const Recipe& content) const;
+
   const RawNames& raw() const;
   std::vector<std::string> warnings() const;
 
@@ -66,15 +71,17 @@ class Archive {
   std::string folder_, new_name_;
   zip::Rules rules_;
   Lazy<RawNames> raw_;
+  mutable std::mutex checking_;  // guards what follows, held while a member is read
+  mutable std::set<const zip::Member*> checked_;
   Lazy<std::vector<std::string>> lower_case_;  // sorted
 };
 
 /// Whether a file is one of torch's, also one that Archive refuses with a sentence about torch.
 bool is_of_torch(const Source& source);
 
-/// The content of a member. Its tag is made of CRC and size alone, so that the bytes keep it when they are stored anew
-/// under whatever name; of a member without CRC it is the zip's. @throws Error as zip::Directory::content
-Recipe member_content(const zip::Directory& zip, const zip::Member& member);
+/// The content of a member. Reading it fails with Errc::corrupt when the bytes are not those of its CRC; of a member
+/// over 64 MiB that is not looked at. @throws Error as zip::Directory::content
+Recipe checked_content(const Ptr<Archive>& archive, const zip::Member& member);
 /// The tag that the bytes will have as a member. Reads all of them, through a small buffer.
 std::string member_tag(const Recipe& content);
 /// Whether all bytes are equal.

@@ -200,7 +200,7 @@ std::optional<Content> ArrayEdit::content_of(const std::string& member) const {
   const zip::Directory& zip = state_.archive->zip();
   const zip::Member* stored = zip.find(member);
   if (!stored) return std::nullopt;
-  Recipe content = member_content(zip, *stored);
+  Recipe content = zip.content(*stored);
   const std::string found = member_tag(content);
   if (stored->crc != 0 && found != content.tag)
     throw Error(Errc::corrupt,

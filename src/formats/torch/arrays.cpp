@@ -113,7 +113,7 @@ Content array_data(const State& state, const ArrayIndex& index, std::size_t i) {
                                    " needs " + std::to_string(needs) + " bytes, member '" + entry.member + "' has " +
                                    std::to_string(has));
   if (edited != state.members.end()) return *edited->second;
-  return {member_content(state.archive->zip(), *stored), state.archive->zip().mtime(*stored), false};
+  return {checked_content(state.archive, *stored), state.archive->zip().mtime(*stored), false};
 }
 
 std::optional<Node> show_array(const State& state, const Match& match) {

@@ -22,7 +22,7 @@ bool is_stored(const Archive& archive, const std::string& member, const Recipe& 
   if (!stored || stored->size != content.size()) return false;
   Recipe old;
   try {
-    old = member_content(archive.zip(), *stored);
+    old = archive.zip().content(*stored);
     return same_bytes(old, content);
   } catch (const Error& e) {
     if (e.code() != Errc::corrupt && e.code() != Errc::unsupported) throw;

@@ -1,27 +1,24 @@
 // Members of the archive as bytes: their tags, their comparison, and the names they have in .ckptree/raw/.
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
+#include "ckptree/error.hpp"
+#include "codec/zip/record.hpp"
 #include "formats/torch/archive.hpp"
 
 namespace ckptree::torch {
 namespace {
 
 constexpr std::size_t kBuffer = 256 << 10;
+// A tenth of a second at the speed of CRC-32. Who maps a larger array wants a page of it, not all of it read first.
+constexpr std::uint64_t kMaxChecked = 64 << 20;
 // As on every filesystem this is used beside.
 constexpr std::size_t kMaxFileName = 255, kMaxPath = 4096;
 // Sentences about names; a hostile archive has thousands.
 constexpr std::size_t kMaxWarnings = 10;
-
-std::string tag_from(std::uint32_t crc, std::uint64_t size) {
-  char text[48];
-  std::snprintf(text, sizeof text, "crc:%08x:%llu", crc, static_cast<unsigned long long>(size));
-  return text;
-}
 
 /// Why a member's name is no path; empty when it is one. A trailing '/' makes it a directory.
 std::string trouble_with(Bytes name) {
@@ -38,24 +35,49 @@ std::string trouble_with(Bytes name) {
   return {};
 }
 
+/// A stored member, compared with its CRC before the first byte of it is given away.
+class Checked final : public Computed {
+ public:
+  Checked(Ptr<Archive> archive, const zip::Member& member, Recipe content)
+      : archive_(std::move(archive)), member_(member), content_(std::move(content)) {}
+
+  void read(std::uint64_t at, Buffer into) const override {
+    archive_->check(member_, content_);
+    content_.read(at, into);
+  }
+
+ private:
+  const Ptr<Archive> archive_;
+  const zip::Member& member_;  // of the archive
+  const Recipe content_;
+};
+
 }  // namespace
 
-Recipe member_content(const zip::Directory& zip, const zip::Member& member) {
-  Recipe content = zip.content(member);
-  if (member.crc != 0) content.tag = tag_from(member.crc, member.size);
-  return content;
+void Archive::check(const zip::Member& member, const Recipe& content) const {
+  const std::lock_guard<std::mutex> guard(checking_);
+  if (checked_.count(&member)) return;
+  const std::uint32_t crc = zip::crc_of(content);
+  if (crc != member.crc) {
+    char text[80];
+    std::snprintf(text, sizeof text, "the CRC-32 of its bytes is %08x, the directory says %08x", crc, member.crc);
+    throw Error(Errc::corrupt, name() + ": member " + zip::quoted(member.name) + ": " + text);
+  }
+  checked_.insert(&member);
 }
 
-std::string member_tag(const Recipe& content) {
-  std::string buffer(kBuffer, '\0');
-  uLong crc = ::crc32(0, nullptr, 0);
-  std::uint64_t at = 0;
-  while (const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()))) {
-    crc = ::crc32(crc, reinterpret_cast<const Bytef*>(buffer.data()), static_cast<uInt>(n));
-    at += n;
-  }
-  return tag_from(static_cast<std::uint32_t>(crc), at);
+Recipe checked_content(const Ptr<Archive>& archive, const zip::Member& member) {
+  Recipe content = archive->zip().content(member);
+  // libzip compares what it inflates. 0 is what torch writes when it is told not to compute any.
+  if (!member.stored() || member.crc == 0 || member.size > kMaxChecked) return content;
+  Recipe checked;
+  checked.tag = content.tag;
+  const Ptr<Computed> piece = std::make_shared<Checked>(archive, member, std::move(content));
+  if (member.size > 0) checked.pieces.push_back({piece, member.size});
+  return checked;
 }
+
+std::string member_tag(const Recipe& content) { return zip::tag_from(zip::crc_of(content), content.size()); }
 
 bool same_bytes(const Recipe& one, const Recipe& two) {
   if (one.size() != two.size()) return false;

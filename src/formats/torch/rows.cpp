@@ -76,7 +76,7 @@ Node raw_directory(const State& state) {
 Node raw_file(const State& state, const zip::Member& member) {
   const zip::Directory& zip = state.archive->zip();
   Node node;
-  node.content = content_or_failure([&] { return member_content(zip, member); });
+  node.content = content_or_failure([&] { return zip.content(member); });
   node.mtime = zip.mtime(member);
   return node;
 }

@@ -76,7 +76,7 @@ State initial_state(Ptr<Archive> archive, const ViewOptions& options) {
   } else {
     member = names.front();
     const zip::Member& stored = *archive->zip().find(member);
-    content.recipe = content_or_failure([&] { return member_content(archive->zip(), stored); });
+    content.recipe = content_or_failure([&] { return checked_content(archive, stored); });
     content.mtime = archive->zip().mtime(stored);
   }
   state.metadata = std::make_shared<const Metadata>(std::move(member), std::move(content), !options.read_only);
