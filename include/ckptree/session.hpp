@@ -21,6 +21,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   Ptr<Model> model;
   Fingerprint seen;  // what the Source looked like when it was read
+  std::string problem;  // of the commit that made it: it is in place, and may not survive a power loss; else empty
 };
 
 /// A checkpoint that can be opened and committed to: a Format on a Disk. Session is built on it, so that the tree knows
@@ -84,7 +85,7 @@ class Session {
   void save(const std::vector<Op>& ops, std::uint64_t epoch);
   /// Commits what is pending. On failure the edits are taken back and kept in rejected/, the reason in last_error.
   /// @throws Error Errc::stale also when only some of them were in conflict with a change made outside; the others are
-  ///         committed
+  ///         committed. Errc::io when they are in place, but not certain to survive a power loss
   void commit();
   /// Drops what is pending.
   void discard();
@@ -143,7 +144,8 @@ class Session {
   static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
   static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
   bool refresh_locked();                                                  // under commit_
-  void commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);  // under commit_
+  /// Under commit_. @return Snapshot::problem
+  std::string commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);
   /// @return the name it got
   std::string keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
                    const std::string& reason);                                   // under state_

@@ -93,9 +93,11 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
       in_place |= commits;
     }
   } catch (const Error& e) {
+    if (in_place) throw NotDurable(place() + e.what());
     if (e.code() == Errc::stale) throw;
     throw Error(e.code(), place() + e.what());
   } catch (const std::system_error& e) {
+    if (in_place) throw NotDurable(place() + action_of(e) + ": " + e.code().message());
     if (e.code().value() == EEXIST && step->kind == Step::Kind::clone) temporary.dismiss();  // somebody else's file
     throw std::system_error(e.code(), place() + action_of(e));
   }

@@ -3,13 +3,20 @@
 #include <string>
 
 #include "ckptree/disk.hpp"
+#include "ckptree/error.hpp"
 
 namespace ckptree {
+
+/// The commit is in place, but a step behind the commit point failed: a power loss may undo it.
+struct NotDurable : Error {
+  explicit NotDurable(const std::string& text) : Error(Errc::io, text) {}
+};
 
 /// Runs a plan, all of it or none: takes the lock of the target, compares it with `seen`, runs the steps in order; when
 /// one fails, removes the temporary and rethrows with the target and the step in the text. The target is compared once
 /// more before each rename, because programs that know nothing of the lock write checkpoints too.
-/// @throws Error Errc::stale when the target is no longer what was seen, Errc::busy when its lock cannot be had
+/// @throws Error Errc::stale when the target is no longer what was seen, Errc::busy when its lock cannot be had;
+///         NotDurable
 void execute(const Plan& plan, const Fingerprint& seen, Disk& disk);
 
 /// Name of the temporary that a commit of `path` writes: a hidden sibling that names the checkpoint and this process,

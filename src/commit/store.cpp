@@ -64,8 +64,20 @@ class Store final : public Checkpoint {
     Medium medium;
     medium.reflink = shares_blocks();
     medium.temporary = temporary_name(path_);
-    execute(format_.plan(*base.model, *source, changes, medium), base.seen, disk_);
-    return open_generation(base.generation + 1);
+    std::string problem;
+    try {
+      execute(format_.plan(*base.model, *source, changes, medium), base.seen, disk_);
+    } catch (const NotDurable& e) {
+      problem = e.what();
+    }
+    try {
+      Snapshot fresh = open_generation(base.generation + 1);
+      fresh.problem = problem;
+      return fresh;
+    } catch (...) {
+      const Failure failure = current_failure();
+      throw Error(Errc::io, path_ + ": the commit is in place, but what it made could not be opened: " + failure.text);
+    }
   }
 
  private:

@@ -256,6 +256,7 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   } catch (...) {
     const Failure failure = current_failure();
     session.note_error(spot.path, failure.text);
+    announce(changed(spot.view));  // what was pending with it may have been taken back
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::refused;
     draft->error = failure.text;

@@ -49,27 +49,32 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
   const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) throw_errno(path.string());
   std::vector<char> buffer(1 << 17);
-  for (std::uint64_t at = 0;;) {
-    const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));
-    if (n == 0) break;
-    if (::pwrite(fd.get(), buffer.data(), n, static_cast<off_t>(at)) != static_cast<ssize_t>(n))
-      throw_errno(path.string());
-    at += n;
+  for (std::uint64_t at = 0; const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));) {
+    const ssize_t written = ::pwrite(fd.get(), buffer.data(), n, static_cast<off_t>(at));
+    if (written < 0) throw_errno(path.string());
+    at += static_cast<std::uint64_t>(written);
   }
   if (::fsync(fd.get()) != 0) throw_errno(path.string());
 }
 
-/// Moves what was refused to a folder of the user's. @return where to
-std::filesystem::path move_rejected(const Session& session, const std::vector<Kept>& rejected) {
+/// Moves what was refused to a folder of the user's, as much of it as can be. @return lines about it
+std::vector<std::string> move_rejected(const Session& session, const std::vector<Kept>& rejected) {
   const std::filesystem::path folder =
       state_folder() / (std::filesystem::path(session.path()).filename().string().substr(0, kNameKept) + "-" +
                         std::to_string(::time(nullptr)) + "-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
+  std::vector<std::string> lines{"their bytes are in " + folder.string()};
   for (const Kept& kept : rejected) {
-    write_file(folder / kept.name, kept.content);
-    write_file(folder / (kept.name + kReasonSuffix), Recipe::literal(kept.reason + "\n"));
+    try {
+      write_file(folder / kept.name, kept.content);
+      write_file(folder / (kept.name + kReasonSuffix), Recipe::literal(kept.reason + "\n"));
+    } catch (...) {
+      lines.push_back("but not all of " + kept.name + ": " + current_failure().text);
+    }
   }
-  return folder;
+  const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory || ::fsync(directory.get()) != 0) lines.push_back("but the folder could not be synced");
+  return lines;
 }
 
 }  // namespace
@@ -109,9 +114,15 @@ Report Mount::finish() {
                    rejected.end());
     if (rejected.empty()) continue;
     report.all_committed = false;
-    for (const Kept& kept : rejected) report.lines.push_back("refused: " + to_string(kept.path) + ": " + kept.reason);
+    for (const Kept& kept : rejected) {
+      // Most reasons begin with their place.
+      const std::string place = to_string(kept.path);
+      const bool told = kept.reason.compare(0, place.size(), place) == 0;
+      report.lines.push_back("refused: " + (told ? "" : place + ": ") + kept.reason);
+    }
     try {
-      report.lines.push_back("their bytes are in " + move_rejected(session, rejected).string());
+      const std::vector<std::string> lines = move_rejected(session, rejected);
+      report.lines.insert(report.lines.end(), lines.begin(), lines.end());
     } catch (...) {
       report.lines.push_back("their bytes could not be kept: " + current_failure().text);
     }

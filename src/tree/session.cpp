@@ -143,7 +143,7 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
   }
 }
 
-void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
+std::string Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
   for (int attempt = 1;; ++attempt) {
     try {
       const Ground base = ground();
@@ -164,8 +164,9 @@ void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
       for (const Op& op : extra)
         if (waits(op)) rest.push_back({op, epoch_});
       committing_ = false;
+      const std::string problem = fresh.problem;
       publish(std::move(fresh), std::move(rest));
-      return;
+      return problem;
     } catch (const Error& e) {
       {
         const std::lock_guard<std::mutex> guard(state_);
@@ -182,15 +183,17 @@ void Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
 
 void Session::save(const std::vector<Op>& ops, std::uint64_t epoch) {
   const std::lock_guard<std::mutex> guard(commit_);
-  commit_locked(ops, epoch);
+  const std::string problem = commit_locked(ops, epoch);
+  if (!problem.empty()) throw Error(Errc::io, problem);
 }
 
 void Session::commit() {
   const std::lock_guard<std::mutex> guard(commit_);
   if (pending_edits() == 0) return;
   const std::uint64_t conflicts = conflicts_;
+  std::string problem;
   try {
-    commit_locked({}, epoch());
+    problem = commit_locked({}, epoch());
   } catch (...) {
     const std::string reason = current_failure().text;
     std::vector<Logged> lost;
@@ -202,6 +205,7 @@ void Session::commit() {
     reject_all(lost, reason);
     throw;
   }
+  if (!problem.empty()) throw Error(Errc::io, problem);
   if (conflicts_ != conflicts) throw Error(Errc::stale, last_error());
 }
 

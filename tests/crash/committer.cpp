@@ -65,6 +65,7 @@ void commit(Checkpoint& store, unsigned long count) {
     const auto edited =
         is_torch ? with_number_of_torch(*now.model, next) : with_text(*now.model, text_of_number(next, size));
     now = store.commit(now, *edited, {});
+    if (!now.problem.empty()) throw Error(Errc::io, now.problem);
     std::printf("%lu\n", next);
     std::fflush(stdout);
   }

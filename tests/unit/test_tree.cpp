@@ -489,7 +489,7 @@ TEST_CASE("the end of a mount keeps refused bytes and says where", "[mount]") {
   const Report report = w.mount->finish();
   CHECK_FALSE(report.all_committed);
   REQUIRE(report.lines.size() == 2);
-  CHECK(report.lines[0] == "refused: doc: doc: expected {...}, got 'bad'");
+  CHECK(report.lines[0] == "refused: doc: expected {...}, got 'bad'");
   CHECK(report.lines[1].find("their bytes are in " + state) == 0);
   CHECK(std::system(("grep -rq bad " + state + " && rm -r " + state).c_str()) == 0);
 }
