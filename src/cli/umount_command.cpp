@@ -44,23 +44,6 @@ Fd process_behind(const std::string& real) {
   return Fd(static_cast<int>(::syscall(SYS_pidfd_open, std::atoi(status.c_str() + at + kKey.size()), 0)));
 }
 
-/// Asks the daemon behind the mount for its last words, on a pipe of ours that it opens through /proc.
-Farewell ask_for_report(const std::string& mount_point, const std::string& real) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
-  Fd words(ends[0]), for_daemon(ends[1]);
-  const Fd control(::open((real + "/.ckptree/report").c_str(), O_WRONLY | O_CLOEXEC));
-  if (!control) {
-    if (errno == EROFS) return {Fd(), process_behind(real)};
-    if (errno == EACCES || errno == EPERM)
-      throw Stop(Status::no_permission, mount_point + ": no permission to unmount it");
-    throw Stop(Status::mount_point, mount_point + ": not a mount of ckptree");
-  }
-  const std::string line = std::to_string(for_daemon.get()) + "\n";
-  if (::write(control.get(), line.data(), line.size()) < 0) throw_errno(mount_point + "/.ckptree/report");
-  return {std::move(words), Fd()};
-}
-
 /// As root by the system call, else by the set-user-ID helper of FUSE. @return 0 or an errno
 int unmount(const std::string& real) {
   if (::umount2(real.c_str(), UMOUNT_NOFOLLOW) == 0) return 0;
@@ -91,6 +74,32 @@ void unmount_or_stop(const std::string& mount_point, const std::string& real) {
   if (error == EPERM || error == EACCES)
     throw Stop(Status::no_permission, mount_point + ": no permission to unmount it; it stays mounted");
   if (error != 0) throw Stop(Status::failure, mount_point + ": " + std::strerror(error));
+}
+
+/// The daemon was killed: nobody can be asked.
+[[noreturn]] void gone_already(const std::string& mount_point, const std::string& real) {
+  unmount_or_stop(mount_point, real);
+  throw Stop(Status::failure, mount_point +
+                                  ": unmounted, but the program that served it was gone already; "
+                                  "what it had not committed is lost");
+}
+
+/// Asks the daemon behind the mount for its last words, on a pipe of ours that it opens through /proc.
+Farewell ask_for_report(const std::string& mount_point, const std::string& real) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
+  Fd words(ends[0]), for_daemon(ends[1]);
+  const Fd control(::open((real + "/.ckptree/report").c_str(), O_WRONLY | O_CLOEXEC));
+  if (!control) {
+    if (errno == EROFS) return {Fd(), process_behind(real)};
+    if (errno == ENOTCONN || errno == ECONNABORTED) gone_already(mount_point, real);
+    if (errno == EACCES || errno == EPERM)
+      throw Stop(Status::no_permission, mount_point + ": no permission to unmount it");
+    throw Stop(Status::mount_point, mount_point + ": not a mount of ckptree");
+  }
+  const std::string line = std::to_string(for_daemon.get()) + "\n";
+  if (::write(control.get(), line.data(), line.size()) < 0) throw_errno(mount_point + "/.ckptree/report");
+  return {std::move(words), Fd()};
 }
 
 /// Prints the daemon's lines as they come. @return the status that the last one names
@@ -130,11 +139,8 @@ int umount_command(const Arguments& a) {
   }
   struct stat st;
   if (!resolved || (::stat(real.c_str(), &st) != 0 && errno == ENOTCONN)) {
-    // The daemon was killed. The kernel still shows its mount, and nobody can be asked.
-    unmount_or_stop(mount_point, resolved ? real : mount_point);
-    throw Stop(Status::failure, mount_point +
-                                    ": unmounted, but the program that served it was gone already; "
-                                    "what it had not committed is lost");
+    // The kernel still shows its mount.
+    gone_already(mount_point, resolved ? real : mount_point);
   }
   const auto there = mounted_on(real);
   if (!there || there->type.compare(0, 4, "fuse") != 0)
