@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import struct
 
 QUIET_S = 0.12  # a screen that did not change for this long waits for a key
 ROWS, COLUMNS = 24, 100
+# Questions to the terminal (OSC, DCS, CSI), which are no messages: neovim of Debian 13 asks for its colours on stderr.
+ASKED = re.compile(r"\x1b(\].*?(\x07|\x1b\\)|P.*?\x1b\\|\[[0-9;?]*[a-zA-Z])", re.S)
 
 
 def require():
@@ -36,7 +39,7 @@ def require():
 def type_into(command, keys, env, cwd, timeout=30):
     """Starts `command` (bash) in a terminal and sends each of `keys` when the screen has become quiet.
 
-    @return (exit status, or None when it did not end; what it wrote to stderr; what the screen got)
+    @return (exit status, or None when it did not end; what it wrote to stderr, without questions to the terminal; what the screen got)
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -61,7 +64,8 @@ def type_into(command, keys, env, cwd, timeout=30):
             status = process.returncode
         os.close(ours)
         errors.seek(0)
-        return status, errors.read().decode(errors="replace"), screen.decode(errors="replace")
+        said = ASKED.sub("", errors.read().decode(errors="replace"))
+        return status, said, screen.decode(errors="replace")
 
 
 def _read(terminal, screen, end, first_s=QUIET_S):
