@@ -1,7 +1,6 @@
 // ls, cat and write: the tree of a checkpoint without a mount.
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>

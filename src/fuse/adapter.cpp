@@ -2,7 +2,6 @@
 #include "fuse/adapter.hpp"
 
 #include <cstdarg>
-#include <cstdio>
 #include <cstring>
 #include <mutex>
 

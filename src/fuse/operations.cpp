@@ -1,9 +1,7 @@
 // FUSE requests to Mount methods and back: find the argument, call one method, reply. No decision lives here.
 #include "fuse/operations.hpp"
 
-#include <algorithm>
 #include <cstring>
-#include <optional>
 #include <string>
 
 #include "fuse/locks.hpp"

@@ -5,8 +5,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "ckptree/error.hpp"
 #include "tree/mount_state.hpp"
 

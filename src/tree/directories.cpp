@@ -1,7 +1,5 @@
 // Listing directories: what the model has, and the scratch that stands among it.
 
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "ckptree/error.hpp"

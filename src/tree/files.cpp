@@ -1,10 +1,7 @@
 // Open files: who reads what, and what each call on a draft leads to.
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "ckptree/error.hpp"
 #include "tree/control.hpp"

@@ -1,6 +1,5 @@
 // What a Session keeps beside the checkpoint: refused and removed bytes, and the sentences of failures.
 
-#include <algorithm>
 #include <cstdio>
 #include <ctime>
 

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 
 #include "ckptree/fd.hpp"

@@ -1,9 +1,6 @@
 // Removals: of scratch, and of what the checkpoint holds, at once or when nothing took its place.
 
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "ckptree/error.hpp"
 #include "tree/control.hpp"

@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 #include "ckptree/error.hpp"
 #include "tree/mount_state.hpp"
 

@@ -1,10 +1,7 @@
 #include "ckptree/session.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <ctime>
-#include <system_error>
 
 #include "ckptree/error.hpp"
 #include "ckptree/log.hpp"

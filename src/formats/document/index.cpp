@@ -1,7 +1,6 @@
 #include "formats/document/index.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <random>
 

@@ -1,7 +1,5 @@
 #include "formats/document/value_text.hpp"
 
-#include <algorithm>
-
 #include "ckptree/error.hpp"
 #include "ckptree/utf8.hpp"
 

@@ -5,7 +5,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "ckptree/row.hpp"
 #include "formats/document/document.hpp"
