@@ -1,0 +1,168 @@
+"""What attackers and first users broke once: each of these lost bytes, hung the mount or killed the daemon."""
+
+import errno
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+
+import harness
+import sample
+from harness import MountTest, run, wait_until
+
+RUN_ID = "metadata/run_id"
+
+
+class Drafts(MountTest):
+    refusals = True
+
+    @classmethod
+    def make_source(cls, path):
+        sample.make(path, {**sample.METADATA, "run_id": "first"})
+
+    def test_a_fifo_is_no_document(self):
+        os.mkfifo(self.path("p"))
+        self.fails("EBADMSG", os.rename, self.path("p"), self.path("metadata.json"))
+        os.unlink(self.path("p"))
+        self.assertIn("version", self.document())
+
+    def test_an_empty_new_value_can_be_removed_and_moved(self):
+        commits = self.mount.commits()
+        for command in (
+            "touch metadata/k; rm metadata/k",
+            "touch metadata/k; mv metadata/k metadata/k2; rm metadata/k2",
+            "touch metadata/k; mv metadata/k k; rm k",
+        ):
+            self.ok(command)
+        self.assertEqual(self.mount.commits(), commits)
+
+    def test_a_draft_that_lingers_does_not_come_back_over_a_newer_text(self):
+        self.ok(f": > {RUN_ID}; echo AAA > {RUN_ID}; printf BBB >> {RUN_ID}")
+        self.assertEqual(self.read(RUN_ID), "AAA\nBBB\n")
+        good = json.dumps({**self.document(), "marker": 1})
+        (self.folder / "good.json").write_text(good)
+        self.sh("printf '{\"version\": \"1.0\", \"a\": ' > metadata.json")
+        self.ok(f"cp {self.folder}/good.json metadata.json")
+        with self.assertRaises(OSError), open(self.path("metadata.json"), "a") as file:
+            file.write("1}")
+        self.assertEqual(self.document()["marker"], 1)
+
+    def test_a_new_array_that_was_refused_can_be_written_again(self):
+        for _ in range(3):
+            self.fails("EBADMSG", pathlib.Path(self.path("arrays/x.npy")).write_bytes, b"\x93NUMPY bad")
+        np.save(self.path("arrays/x.npy"), np.arange(3))
+        np.testing.assert_array_equal(np.load(self.path("arrays/x.npy")), np.arange(3))
+        os.unlink(self.path("arrays/x.npy"))
+
+    def test_another_name_of_a_new_array_can_be_removed_after_the_save(self):
+        with open(self.path("arrays/new.npy"), "wb") as file:
+            os.link(self.path("arrays/new.npy"), self.path("arrays/.tmp"))
+            np.save(file, np.arange(4))
+        os.unlink(self.path("arrays/.tmp"))
+        names = os.listdir(self.path("arrays"))
+        self.assertEqual(sorted(names), sorted(set(names)), "listed twice")
+        os.unlink(self.path("arrays/new.npy"))
+
+    def test_an_old_handle_of_the_directory_leads_to_the_new_text(self):
+        with os.scandir(self.path("")) as entries:
+            self.write("metadata.json", json.dumps({**self.document(), "seen": True}))
+            list(entries)
+            self.assertIs(self.document()["seen"], True)
+
+    def test_a_key_of_a_hundred_thousand_entries_is_refused_at_once(self):
+        document = self.read("metadata.json").rstrip()[:-1]
+        self.write("metadata.json", document + ', "many": 1' * 100_000 + "}")
+        self.refused("rm metadata/many", "Operation not permitted")
+        self.assertIn("100000 entries", self.last_error())
+        self.write("metadata.json", document + "}")
+
+
+class Pending(MountTest):
+    options = "flush_interval=none"
+
+    def test_a_bare_newline_is_a_word_for_flush_and_discard(self):
+        before = self.stored_document()
+        self.ok("echo 0.5 > metadata/config/training/lr; echo > .ckptree/discard")
+        self.assertEqual(self.read("metadata/config/training/lr"), f"{before['config']['training']['lr']}\n")
+        self.ok("echo 0.5 > metadata/config/training/lr; echo > .ckptree/flush")
+        self.assertEqual(self.stored_document()["config"]["training"]["lr"], 0.5)
+
+
+class Quota(MountTest):
+    options = "scratch_limit=1M"
+    refusals = True
+
+    @classmethod
+    def make_source(cls, path):
+        sample.make(path, sample.METADATA, {"big": np.zeros(300_000)})
+
+    def test_what_is_not_kept_is_not_charged(self):
+        block = bytes(400 << 10)
+        for _ in range(5):
+            with tempfile.TemporaryFile(dir=self.mount.path, buffering=0) as file:
+                self.assertEqual(file.write(block), len(block))
+            with self.assertRaises(OSError) as caught:  # the copy of 2.4 MB does not fit
+                open(self.path("arrays/big.npy"), "r+b").close()
+            self.assertEqual(caught.exception.errno, errno.ENOSPC)
+            with open(self.path("f"), "wb") as file:
+                self.fails("ENOSPC", os.posix_fallocate, file.fileno(), 0, 50 << 20)
+            os.unlink(self.path("f"))
+        self.write("small", "fits")
+        os.unlink(self.path("small"))
+
+
+class Outside(MountTest):
+    def test_checkpoints_that_were_replaced_are_let_go(self):
+        replaced = self.folder / "replaced.ckpt"
+        for number in range(20):
+            sample.make(replaced, {**sample.METADATA, "number": number})
+            os.replace(replaced, self.source)
+            self.assertTrue(wait_until(lambda: self.document().get("number") == number))
+        fds = pathlib.Path(f"/proc/{self.mount.daemon.pid}/fd")
+        held = [link for link in map(_target, fds.iterdir()) if str(self.source) in link and link.endswith("(deleted)")]
+        self.assertLessEqual(len(held), 10)
+
+    def test_a_mount_whose_daemon_was_killed_can_be_unmounted_at_once(self):
+        other = self.mount_at("other")
+        os.listdir(other.path)
+        other.daemon.kill()
+        other.daemon.wait()
+        done = run([harness.ckptree, "umount", str(other.path)])
+        self.mounts.remove(other)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("gone already", done.stderr)
+        self.assertFalse(harness.is_mounted(other.path))
+        run([harness.ckptree, "ls", str(self.source)])
+
+
+class Damaged(MountTest):
+    @classmethod
+    def make_source(cls, path):
+        sample.make(path)
+        archive = path.read_bytes()
+        at = archive.index(b'"a1b2c3"') + 1
+        path.write_bytes(archive[:at] + b"X" + archive[at + 1 :])
+
+    def test_a_flipped_byte_is_not_served_and_gets_no_crc_that_fits(self):
+        self.fails("EUCLEAN", self.read, "metadata.json")
+        self.assertIn("CRC-32", self.last_error())
+        self.fails("EUCLEAN", self.write, "metadata/uuid", "other")
+        self.assertIn(b'"X1b2c3"', pathlib.Path(self.path(".ckptree/raw/archive/anemoi-metadata/anemoi.json")).read_bytes())
+        self.assertEqual(self.mount.commits(), 0)
+        (self.folder / "good.json").write_text(json.dumps(sample.METADATA))
+        shutil.copyfile(self.folder / "good.json", self.path("metadata.json"))
+        self.assertEqual(self.document()["uuid"], "a1b2c3")
+
+
+def _target(link):
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    harness.main()
