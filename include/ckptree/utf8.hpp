@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "ckptree/bytes.hpp"
 
 namespace ckptree {
@@ -31,6 +33,37 @@ inline std::size_t utf8_length(Bytes text) {
     return 4;
   }
   return 0;
+}
+
+/// Whether all of it is UTF-8, or WTF-8: lone surrogates as three bytes, which Python writes with "surrogatepass".
+inline bool is_wtf8(Bytes text) {
+  while (!text.empty()) {
+    std::size_t n = utf8_length(text);
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    if (n == 0 && text.size() > 2 && byte(0) == 0xED && byte(1) >= 0xA0 && byte(1) < 0xC0 && (byte(2) & 0xC0) == 0x80)
+      n = 3;
+    if (n == 0) return false;
+    text.remove_prefix(n);
+  }
+  return true;
+}
+
+/// A code point as UTF-8, and a lone surrogate as its three bytes.
+inline void append_utf8(std::string& out, unsigned point) {
+  const auto put = [&](unsigned byte) { out += static_cast<char>(byte); };
+  if (point < 0x80) return put(point);
+  if (point < 0x800) {
+    put(0xc0 | point >> 6);
+  } else {
+    if (point < 0x10000) {
+      put(0xe0 | point >> 12);
+    } else {
+      put(0xf0 | point >> 18);
+      put(0x80 | (point >> 12 & 0x3f));
+    }
+    put(0x80 | (point >> 6 & 0x3f));
+  }
+  put(0x80 | (point & 0x3f));
 }
 
 }  // namespace ckptree

@@ -11,24 +11,6 @@ namespace {
 bool is_high(unsigned unit) { return unit >= 0xd800 && unit < 0xdc00; }
 bool is_low(unsigned unit) { return unit >= 0xdc00 && unit < 0xe000; }
 
-/// UTF-8, and for a lone surrogate its three bytes.
-void put_utf8(std::string& out, unsigned point) {
-  const auto put = [&](unsigned byte) { out += static_cast<char>(byte); };
-  if (point < 0x80) return put(point);
-  if (point < 0x800) {
-    put(0xc0 | point >> 6);
-  } else {
-    if (point < 0x10000) {
-      put(0xe0 | point >> 12);
-    } else {
-      put(0xf0 | point >> 18);
-      put(0x80 | (point >> 12 & 0x3f));
-    }
-    put(0x80 | (point >> 6 & 0x3f));
-  }
-  put(0x80 | (point & 0x3f));
-}
-
 void put_escape(std::string& out, unsigned unit) {
   constexpr char digits[] = "0123456789abcdef";
   out += "\\u";
@@ -82,7 +64,7 @@ void read_literal(Bytes literal, Plain plain, Escaped escaped) {
 std::string unescape(Bytes literal) {
   std::string out;
   out.reserve(literal.size());
-  read_literal(literal, [&](Bytes run) { out.append(run); }, [&](unsigned point) { put_utf8(out, point); });
+  read_literal(literal, [&](Bytes run) { out.append(run); }, [&](unsigned point) { append_utf8(out, point); });
   return out;
 }
 

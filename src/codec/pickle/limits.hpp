@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// How much of a pickle is read. All are far above what checkpoints have: one of 100,000 tensors is a pickle of 20 MB,
+/// 3 million opcodes, a memo of 400,000.
+namespace ckptree::pickle {
+
+/// Offsets in a pickle fit 32 bits, which halves a node.
+constexpr std::size_t kMaxPickle = std::size_t(1) << 30;
+/// Each makes at most one node and one slot, 24 bytes: 1.2 GB.
+constexpr std::size_t kMaxOps = 50'000'000;
+/// Memo entries, in a list when their ids count up as all writers do, else in a tree: 200 MB.
+constexpr std::size_t kMaxMemo = 4'000'000;
+/// Objects that wait for their opcode, and marks: 80 MB each.
+constexpr std::size_t kMaxStack = 20'000'000;
+/// As wide as the binary opcodes have them.
+constexpr std::uint64_t kMaxMemoId = 0xFFFFFFFF;
+/// Bytes of an int. Its decimal text is quadratic work, see kMaxDigits.
+constexpr std::size_t kMaxLong = 65536;
+/// Bytes of the module or the name of a GLOBAL, a line whose end is searched.
+constexpr std::size_t kMaxName = 65536;
+/// The newest there is, since Python 3.8.
+constexpr int kMaxProtocol = 5;
+
+}  // namespace ckptree::pickle
