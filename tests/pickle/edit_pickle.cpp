@@ -6,7 +6,8 @@
 // A command is a line of fields with tabs between them:
 //   rename PATH KEY   erase PATH   set PATH VALUE   append PATH VALUE   insert PATH KEY VALUE   state PATH VALUE
 //   global MODULE NAME MODULE NAME
-// A path is steps with '/' between them: the text of a key, "#N" of a list, tuple, set or call, "@" for the state.
+// A path is steps with '/' between them: the text of a key, "#N" of a list or set, ".N" of a tuple or call, "@" for
+// the state.
 // A value is a letter and a text: i5 f1.5 sTEXT b1 n, l and t and d of three values, oMODULE NAME for an instance.
 
 #include <cstdint>
@@ -47,12 +48,14 @@ Place step_into(const Graph& graph, Id node, const std::string& step) {
     place.slot = graph.state_slot(node);
     return place;
   }
+  if (step[0] == '.') {
+    const std::size_t n = std::stoul(step.substr(1));
+    if (n >= graph.count(node)) throw Error(Errc::not_found, step);
+    place.slot = graph.slot(node, n);
+    return place;
+  }
   if (step[0] == '#') {
     const std::size_t n = std::stoul(step.substr(1));
-    if (n < graph.count(node)) {
-      place.slot = graph.slot(node, n);
-      return place;
-    }
     Items items(graph, node);
     for (std::size_t i = 0; i <= n; ++i)
       if (!items.next(place.item)) throw Error(Errc::not_found, step);
@@ -74,13 +77,6 @@ Place find_place(const Graph& graph, const std::string& path) {
   return place;
 }
 
-Id find_global(Editor& edit, const std::string& module, const std::string& name) {
-  const Graph& graph = edit.graph();
-  for (Id id = 0; id < graph.size(); ++id)
-    if (graph.is_global(id, module, name)) return id;
-  return edit.global(module, name);
-}
-
 Id value(Editor& edit, const std::string& text) {
   const std::string rest = text.substr(1);
   switch (text[0]) {
@@ -96,7 +92,7 @@ Id value(Editor& edit, const std::string& text) {
     }
     case 'o': {
       const auto names = split(rest, ' ');
-      const Id object = edit.newobj(find_global(edit, names[0], names[1]), edit.tuple({}));
+      const Id object = edit.newobj(edit.global(names[0], names[1]), edit.tuple({}));
       edit.set_state(object, edit.dict({{edit.text("x"), edit.integer(-7)}}));
       return object;
     }

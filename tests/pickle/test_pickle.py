@@ -113,8 +113,11 @@ class Program:
 class Maker:
     """Objects at random, some of them in several places."""
 
-    def __init__(self, seed, slots=True):
-        self.random, self.slots = random.Random(seed), slots
+    KINDS = ("list tuple dict ordered set frozenset plain slots callback keywords items mapping point deque counter "
+             "default loop").split()
+
+    def __init__(self, seed, only=KINDS):
+        self.random, self.kinds = random.Random(seed), only
         self.seen = []
 
     def text(self):
@@ -149,9 +152,7 @@ class Maker:
         if depth == 0 or self.random.random() < 0.3:
             made = self.atom()
         else:
-            made = getattr(self, "a_" + self.random.choice(
-                "list tuple dict ordered set frozenset plain slots callback keywords items mapping point deque "
-                "counter default loop".split()))(depth - 1)
+            made = getattr(self, "a_" + self.random.choice(self.kinds))(depth - 1)
         self.seen.append(made)
         return made
 
@@ -180,9 +181,7 @@ class Maker:
     def a_counter(self, depth): return collections.Counter(self.hashables())
     def a_default(self, depth): return collections.defaultdict(list, self.entries(depth))
 
-    def a_slots(self, depth):  # which protocols 0 and 1 cannot pickle
-        if not self.slots:
-            return self.a_plain(depth)
+    def a_slots(self, depth):
         made = Slots()
         made.a = self.one(depth)
         return made
@@ -201,6 +200,9 @@ class Maker:
         else:
             made.me = made
         return made
+
+
+OLD_KINDS = [kind for kind in Maker.KINDS if kind not in ("slots", "keywords")]  # that protocols 0 and 1 can pickle
 
 
 class Case(unittest.TestCase):
@@ -266,7 +268,7 @@ class RoundTrip(Case):
 
     def test_protocol_0_is_shown_only(self):
         for i in range(TRIES):
-            data = pickle.dumps(Maker(SEED + i, slots=False).one(3), 0)
+            data = pickle.dumps(Maker(SEED + i, only=OLD_KINDS).one(3), 0)
             again, why = self.program(data)
             if again is None:
                 self.assertRegex(why, "(PUT|GET|INT|LONG|FLOAT|UNICODE|DICT|LIST) is read, but not written", i)
@@ -275,7 +277,7 @@ class RoundTrip(Case):
 
     def test_protocol_1_comes_back_or_is_shown_only(self):
         for i in range(TRIES):
-            data = pickle.dumps(Maker(SEED + i, slots=False).one(3), 1)
+            data = pickle.dumps(Maker(SEED + i, only=OLD_KINDS).one(3), 1)
             again, why = self.program(data)
             if again is None:
                 self.assertRegex(why, "(INT|LONG) is read, but not written|PERSID|POP", i)
@@ -292,6 +294,162 @@ class RoundTrip(Case):
 
     def test_other_memo_ids_are_shown_only(self):
         self.assertIn("not written as Python's pickle writes it", self.program(b"\x80\x02]q\x05.")[1])
+
+
+def slots_of(made, path=()):
+    """Every (path, container, key) that a command can name; each container once."""
+    seen, found, todo = set(), [], [((), made)]
+    while todo:
+        path, node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        inside = []
+        if isinstance(node, dict):
+            inside = [(key, value) for key, value in node.items() if isinstance(key, str) and key]
+        elif type(node) in (list, Items, collections.deque):
+            inside = list(enumerate(node))[:50]
+        for key, value in inside:
+            step = path + ("#%d" % key if isinstance(key, int) else key,)
+            found.append(("/".join(step), node, key))
+            todo.append((step, value))
+    return found
+
+
+class Edits(Case):
+    """The same edit by us and by Python."""
+
+    def edited(self, made, *commands, protocol=2):
+        data = pickle.dumps(made, protocol)
+        again, why = self.program(data, *commands)
+        self.assertIsNone(why, commands)
+        if protocol == 2:
+            self.assertLessEqual(ops_of(again) - ops_of(data), SAFE)
+        return pickle.loads(again)
+
+    def test_random_edits_give_what_python_gives(self):
+        n_edits = 0
+        for i in range(TRIES):
+            for protocol in (2, 3, 4, 5):
+                maker = Maker(SEED + i, only="list dict ordered plain items mapping deque point default".split())
+                made = {"a": maker.one(4), "b": maker.one(4), "c": maker.one(3)}
+                data = pickle.dumps(made, protocol)
+                expected, commands = pickle.loads(data), []
+                for _ in range(8):
+                    commands += self.random_edit(maker.random, expected)
+                again, why = self.program(data, *commands)
+                note = "CKPTREE_SEED=%d object %d protocol %d: %s" % (SEED, i, protocol, commands)
+                self.assertIsNone(why, note)
+                # Of what is equal and shared in the same places, Python writes the same pickle.
+                self.assertEqual(pickle.dumps(pickle.loads(again), 2), pickle.dumps(pickle.loads(pickle.dumps(expected, 2)), 2), note)
+                n_edits += len(commands)
+        self.assertGreater(n_edits, TRIES)
+
+    def random_edit(self, random, made):
+        """One edit, done to `made`, and the commands for it."""
+        found = slots_of(made)
+        if not found:
+            return []
+        path, node, key = random.choice(found)
+        value, text = random.choice([(7, "i7"), (-129, "i-129"), (2**70, "i%d" % 2**70), (0.1, "f0.1"), (True, "b1"),
+                                     (None, "n"), ("fresh é", "sfresh é"), ([1, "q", None], "lq"),
+                                     ((1, "q", None, ()), "tq"), (Plain(x=-7), "o%s Plain" % Plain.__module__)])
+        value = pickle.loads(pickle.dumps(value))  # no part of it shared with other edits
+        fresh = "fresh%d" % random.randrange(10**9)
+        kind = random.choice(["rename", "erase", "set", "append", "insert"])
+        inside = node[key]
+        if kind == "rename" and isinstance(node, dict):
+            entries = [(fresh if k == key and type(k) is str else k, v) for k, v in node.items()]
+            node.clear()
+            node.update(entries)
+            return [("rename", path, fresh)]
+        if kind == "erase":
+            del node[key]
+            return [("erase", path)]
+        if kind == "set":
+            node[key] = value
+            return [("set", path, text)]
+        if kind == "append" and type(inside) in (list, Items, collections.deque):
+            inside.append(value)
+            return [("append", path, text)]
+        if kind == "insert" and isinstance(inside, dict):
+            inside[fresh] = value
+            return [("insert", path, fresh, text)]
+        return []
+
+    def test_a_key_that_others_share_changes_only_there(self):
+        key = "shared key"
+        for protocol in (2, 4):
+            made = {"first": {key: 1}, "second": {key: 2}, "list": [key]}
+            self.assertEqual(self.edited(made, ("rename", "first/" + key, "new"), protocol=protocol),
+                             {"first": {"new": 1}, "second": {key: 2}, "list": [key]})
+            self.assertEqual(self.edited(made, ("rename", "second/" + key, "new"), protocol=protocol),
+                             {"first": {key: 1}, "second": {"new": 2}, "list": [key]})
+
+    def test_what_an_erased_entry_defined_is_defined_where_it_is_used_next(self):
+        for protocol in (2, 4):
+            shared = ["shared"]
+            made = {"first": [shared, Plain, 2**100], "second": [shared], "third": (shared, Plain())}
+            again = self.edited(made, ("erase", "first"), protocol=protocol)
+            self.assertEqual(again, {"second": [shared], "third": (shared, Plain())})
+            self.assertIs(again["second"][0], again["third"][0])
+
+    def test_an_entry_comes_before_the_state_of_its_dict(self):
+        made = collections.OrderedDict(a=1)
+        made.note = "state"
+        data, why = self.program(pickle.dumps(made, 2), ("insert", "", "b", "i2"), ("insert", "", "c", "i3"))
+        self.assertIsNone(why)
+        names = [op.name for op, _, _ in pickletools.genops(data)]
+        self.assertEqual(names[-2:], ["BUILD", "STOP"])
+        again = pickle.loads(data)
+        self.assertEqual((list(again.items()), again.note), ([("a", 1), ("b", 2), ("c", 3)], "state"))
+
+    def test_all_entries_can_go(self):
+        made = {"d": dict.fromkeys(["k%d" % i for i in range(2000)]), "l": list(range(1001))}
+        commands = [("erase", "d/k%d" % i) for i in range(2000)] + [("erase", "l/#0")] * 1001
+        for protocol in (2, 4):
+            self.assertEqual(self.edited(made, *commands, protocol=protocol), {"d": {}, "l": []})
+
+    def test_a_class_gets_another_name_wherever_it_is_used(self):
+        made = [Plain(a=1), Plain, Plain(b=2)]
+        for protocol in (2, 4):
+            again = self.edited(made, ("global", __name__, "Plain", __name__, "Renamed"), protocol=protocol)
+            self.assertEqual([type(again[0]), again[1], again[2].b], [Renamed, Renamed, 2])
+        again = self.edited(made, ("global", __name__, "Plain", __name__, "Plain.Inner"), protocol=4)
+        self.assertEqual([type(again[0]), again[1], again[2].b], [Plain.Inner, Plain.Inner, 2])
+
+    def test_an_argument_of_a_call_and_an_item_of_a_tuple_are_set(self):
+        made = [range(3), (1, 2, 3, 4), frozenset([1])]
+        for protocol in (2, 4):
+            again = self.edited(made, ("set", "#0/.1/.1", "i9"), ("set", "#1/.3", "sx"), protocol=protocol)
+            self.assertEqual(again, [range(0, 9), (1, 2, 3, "x"), {1}])
+
+    def test_a_name_of_python_2_is_found_by_the_one_of_python_3(self):
+        made = [range(3), {1}]
+        data = pickle.dumps(made, 2)
+        self.assertIn(b"__builtin__\nxrange", data)
+        self.assertEqual(self.edited(made, ("global", "builtins", "range", "builtins", "slice")), [slice(0, 3, 1), {1}])
+
+    def test_the_state_of_an_object_is_set(self):
+        again = self.edited([Plain(), Plain(y=2)], ("state", "#0", "dz"), ("state", "#1", "dz"), ("set", "#1/@/z", "n"))
+        self.assertEqual([a.__dict__ for a in again], [{"a": 1, "z": [], None: []}, {"a": 1, "z": None, None: []}])
+
+    def test_integers_are_written_in_the_shortest_way(self):
+        for bits in list(range(0, 70)) + [2039]:
+            for number in (2**bits - 1, 2**bits, 2**bits + 1, -2**bits, -2**bits - 1, 1 - 2**bits):
+                if -2**2039 <= number < 2**2039:
+                    data, why = self.program(pickle.dumps([None], 2), ("set", "#0", "i%d" % number))
+                    self.assertEqual((data, why), (pickle.dumps([number], 2), None))
+        data, why = self.program(pickle.dumps([None], 2), ("set", "#0", "i%d" % 2**2039))
+        self.assertEqual(why, "an integer of 256 bytes, at most 255 are written")
+
+
+class Renamed(Plain):
+    pass
+
+
+def ops_of(data):
+    return {op.name for op, _, _ in pickletools.genops(data)}
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ void Decoder::step() {
     // The machine itself
     case Op::mark:
       if (marks_.size() == kMaxStack) fail("more than " + std::to_string(kMaxStack) + " marks");
-      return marks_.push_back(stack_.size());
+      return marks_.push_back(static_cast<std::uint32_t>(stack_.size()));
     case Op::binput: return put(in_.le<std::uint8_t>("memo id"));
     case Op::long_binput: return put(in_.le<std::uint32_t>("memo id"));
     case Op::memoize: return put(memo_.size());

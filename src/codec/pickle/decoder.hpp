@@ -172,7 +172,7 @@ class Decoder {
   std::uint64_t begin_ = 0;  // of the opcode
   Op op_ = Op::stop;
   std::vector<Id> stack_;
-  std::vector<std::size_t> marks_;  // heights of the stack
+  std::vector<std::uint32_t> marks_;  // heights of the stack
   Memo memo_;
   Graph graph_;
 };

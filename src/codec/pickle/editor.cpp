@@ -127,6 +127,8 @@ Id Editor::made_of(Op op, Kind kind, const std::vector<Id>& nodes) {
 }
 
 Id Editor::global(Bytes module, Bytes name) {
+  for (Id id = 0; id < graph_.size(); ++id)
+    if (graph_.is_global(id, module, name)) return id;
   return owned_text(Op::global, Kind::global, global_text(module, name));
 }
 

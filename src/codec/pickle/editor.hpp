@@ -25,7 +25,7 @@ class Editor {
   Editor(const Editor&) = delete;
   Editor& operator=(const Editor&) = delete;
 
-  // New nodes. They are in no slot until they are put there, and then may be put in several.
+  // Nodes. New ones are in no slot until they are put there, and then may be put in several.
 
   Id none() { return add({Op::none, Kind::none}); }
   Id boolean(bool value) { return add({value ? Op::newtrue : Op::newfalse, Kind::boolean}); }
@@ -38,6 +38,7 @@ class Editor {
   Id list(const std::vector<Id>& items = {});
   Id tuple(const std::vector<Id>& items);
   Id dict(const std::vector<std::pair<Id, Id>>& entries = {});
+  /// The one that the graph has, else a new one; looks at every node.
   /// @throws Error Errc::rejected for a name that a pickle cannot spell: empty, a line break, not UTF-8
   Id global(Bytes module, Bytes name);
   /// `callable(*arguments)`; `arguments` is a tuple.

@@ -58,7 +58,7 @@ void Encoder::save(Id id) {
   out_.object();
   std::uint32_t& state = state_[id];
   if (state == kBegun)
-    throw Error(Errc::rejected, "pickle: an object is part of what it is made of, which cannot be written");
+    throw Error(Errc::rejected, graph_.place() + ": an object is part of what it is made of, which is not written");
   if (state != kUnseen) {
     if (state < 256) out_.op(Op::binget).le(state, 1);
     else out_.op(Op::long_binget).le(state, 4);
@@ -120,7 +120,7 @@ void Encoder::next_step(std::uint32_t index) {
 void Encoder::made(Id id, const Node& node) {
   if (!node.memoised) return;
   if (memo_size_ == kMaxMemo)
-    throw Error(Errc::rejected, "pickle: more than " + std::to_string(kMaxMemo) + " memo entries");
+    throw Error(Errc::rejected, graph_.place() + ": more than " + std::to_string(kMaxMemo) + " memo entries");
   const std::uint32_t memo_id = state_[id] = memo_size_++;
   if (graph_.protocol() >= 4) out_.op(Op::memoize);
   else if (memo_id < 256) out_.op(Op::binput).le(memo_id, 1);
@@ -163,19 +163,23 @@ std::string encode(const Graph& graph) {
   if (graph.obstacle()) throw Error(Errc::immutable, *graph.obstacle());
   std::string bytes = Encoder(graph).run();
   if (bytes.size() > kMaxPickle)
-    throw Error(Errc::rejected, "pickle: " + std::to_string(bytes.size()) + " bytes, at most " +
+    throw Error(Errc::rejected, graph.place() + ": " + std::to_string(bytes.size()) + " bytes, at most " +
                                     std::to_string(kMaxPickle) + " are written");
   return bytes;
 }
 
 std::optional<std::string> why_not_editable(const Graph& decoded) {
-  if (decoded.obstacle()) return decoded.obstacle();
-  const std::string again = encode(decoded);
+  std::string again;
+  try {
+    again = encode(decoded);
+  } catch (const Error& e) {
+    return e.what();
+  }
   const Bytes wire = decoded.wire();
   if (again == wire) return std::nullopt;
   const auto differs = std::mismatch(wire.begin(), wire.end(), again.begin(), again.end()).first;
   return decoded.place() + " at byte " + std::to_string(differs - wire.begin()) +
-         ": not written as Python's pickle writes it, an edit would change more than was asked for";
+         ": not written as Python's pickle writes it; an edit would change more than was asked for";
 }
 
 }  // namespace ckptree::pickle
