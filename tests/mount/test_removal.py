@@ -94,7 +94,7 @@ class Removal(MountTest):
         self.program("os.unlink(F); print(flush=True); sys.stdin.readline()").stdout.readline()
         self.assertEqual(self.seen_by_others(), self.before)
         self.assertTrue(wait_until(lambda: MEMBER not in self.stored_names(), timeout=2.0))
-        self.assertIsNone(self.seen_by_others())
+        self.assertTrue(wait_until(lambda: self.seen_by_others() is None, timeout=0.8))
 
     def test_a_backup_by_rename_then_a_new_file_is_a_replacement(self):
         child = self.program("os.rename(F, F + '~'); open(F, 'w').write('{\"version\": 7}'); print(flush=True)")
