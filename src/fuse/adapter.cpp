@@ -1,7 +1,9 @@
 // Mounting, serving, unmounting.
 #include "fuse/adapter.hpp"
 
+#include <csignal>
 #include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 
@@ -48,6 +50,25 @@ std::string mount_options(const FuseOptions& o) {
   return list;
 }
 
+/// libfuse's handlers, which end the loop. When that is over the last commit is made: what would end the process in the
+/// middle of it (a second Ctrl-C, a shutdown that unmounts and then signals everybody) is ignored from there on.
+class Signals {
+ public:
+  explicit Signals(fuse_session* session) : session_(session) {
+    if (fuse_set_signal_handlers(session) != 0) throw Error(Errc::io, "signal handlers could not be set");
+  }
+  ~Signals() {
+    for (const int number : {SIGHUP, SIGINT, SIGTERM}) std::signal(number, SIG_IGN);
+    fuse_remove_signal_handlers(session_);
+    std::signal(SIGPIPE, SIG_IGN);  // libfuse gives it back its default
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+ private:
+  fuse_session* session_;
+};
+
 }  // namespace
 
 void serve(Mount& mount, const FuseOptions& options, const std::function<void()>& mounted) {
@@ -62,8 +83,7 @@ void serve(Mount& mount, const FuseOptions& options, const std::function<void()>
       fuse_session_new(&args, &ops, sizeof ops, &server), &fuse_session_destroy);
   fuse_opt_free_args(&args);
   if (!session) throw Error(Errc::invalid, options.mount_point + ": could not be mounted: " + complaint());
-  if (fuse_set_signal_handlers(session.get()) != 0) throw Error(Errc::io, "signal handlers could not be set");
-  const std::unique_ptr<fuse_session, void (*)(fuse_session*)> signals(session.get(), &fuse_remove_signal_handlers);
+  const Signals signals(session.get());
   errno = 0;
   if (fuse_session_mount(session.get(), options.mount_point.c_str()) != 0)
     throw mount_failure(options.mount_point, errno);

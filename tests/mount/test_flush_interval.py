@@ -223,6 +223,15 @@ class Unmounting(MountTest):
         self.value_after(lambda mount: mount.daemon.send_signal(signal.SIGINT))
         self.value_after(lambda mount: run(["fusermount3", "-u", str(mount.path)]))
 
+    def test_signals_do_not_end_the_last_commit(self):
+        def impatient(mount):
+            while mount.daemon.poll() is None:
+                mount.daemon.send_signal(signal.SIGTERM)
+                mount.daemon.send_signal(signal.SIGINT)
+
+        for _ in range(5):
+            self.value_after(impatient)
+
 
 class Rejected(MountTest):
     """ "With some left unmount exits non-zero, moves them to $XDG_STATE_HOME/ckptree/ and says where.\" """
