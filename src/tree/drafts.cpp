@@ -247,9 +247,10 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   }
   Session& session = *spot.view->session;
   op.path = spot.path;
-  op.content = scratch.freeze(draft->file->get(), to_string(spot.path));
-  const std::string tag = op.content.tag;
+  std::string tag;
   try {
+    op.content = scratch.freeze(draft->file->get(), to_string(spot.path));
+    tag = op.content.tag;
     const auto now = find(spot);
     const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
     if (!same) store(spot.view, std::move(op), draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
@@ -313,8 +314,11 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     reason = draft->error;
   }
   std::string kept;
-  if (refused)
-    kept = spot.view->session->reject(spot.path, scratch.freeze(draft->file->get(), to_string(spot.path)), reason);
+  if (refused) {
+    const std::string place = to_string(spot.path);
+    Recipe bytes = draft->may_go_on ? scratch.freeze(draft->file->get(), place) : Scratch::adopt(draft->file, place);
+    kept = spot.view->session->reject(spot.path, std::move(bytes), reason);
+  }
   const std::lock_guard<std::mutex> guard(mutex);
   if (refused) draft->rejected_as = kept;
   const Inode& inode = inodes.at(draft->ino);

@@ -115,24 +115,33 @@ Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, 
     }
     return s_->changed(spot.view);
   }
-  const auto draft = handle->draft;
   if (!handle->file) throw Error(Errc::immutable, "not open for writing");
-  if (!draft) {
-    s_->scratch.write(handle->file->get(), at, bytes, "scratch");
+  if (const auto draft = s_->draft_of(*handle)) {
+    s_->check_value(*draft, at, bytes);
+    s_->scratch.write(draft->file->get(), at, bytes, "draft");
+    s_->note_written(draft);
     return {};
   }
-  s_->check_value(*draft, at, bytes);
-  s_->scratch.write(draft->file->get(), at, bytes, "draft");
-  const std::lock_guard<std::mutex> guard(s_->mutex);
-  draft->progress = Progress::written;
-  draft->mtime.reset();
-  ++draft->writes;
+  s_->scratch.write(handle->file->get(), at, bytes, "scratch");
+  // It may have become one meanwhile.
+  if (const auto draft = s_->draft_of(*handle)) s_->note_written(draft);
   return {};
 }
 
+std::shared_ptr<Draft> Mount::State::draft_of(const Handle& handle) {
+  const std::lock_guard<std::mutex> guard(mutex);
+  return handle.draft;
+}
+
+void Mount::State::note_written(const std::shared_ptr<Draft>& draft) {
+  const std::lock_guard<std::mutex> guard(mutex);
+  draft->progress = Progress::written;
+  draft->mtime.reset();
+  ++draft->writes;
+}
+
 Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
-  const auto handle = s_->handle_at(number);
-  const auto draft = handle->draft;
+  const auto draft = s_->draft_of(*s_->handle_at(number));
   if (!draft) return {};
   ProcessPtr owner;
   {
@@ -146,7 +155,7 @@ Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
 
 Invalidations Mount::sync(std::uint64_t number, const Caller&) {
   const auto handle = s_->handle_at(number);
-  const auto draft = handle->draft;
+  const auto draft = s_->draft_of(*handle);
   if (!draft) return {};
   bool is_scratch = false;
   {
@@ -176,7 +185,7 @@ Invalidations Mount::release(std::uint64_t number) {
     s_->handles.erase(found);
   }
   Invalidations stale;
-  if (handle->draft) stale = s_->close_draft(handle->draft);
+  if (const auto draft = s_->draft_of(*handle)) stale = s_->close_draft(draft);
   const std::lock_guard<std::mutex> guard(s_->mutex);
   s_->inodes.unpin(handle->ino);
   return stale;
@@ -233,10 +242,7 @@ void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint
   const auto handle = s_->handle_at(number);
   if (!handle->file) throw Error(Errc::unsupported, "fallocate: not a file being written");
   s_->scratch.allocate(handle->file->get(), mode, at, size, "scratch");
-  if (!handle->draft) return;
-  const std::lock_guard<std::mutex> guard(s_->mutex);
-  handle->draft->progress = Progress::written;
-  ++handle->draft->writes;
+  if (const auto draft = s_->draft_of(*handle)) s_->note_written(draft);
 }
 
 /// Drafts and versions of one document have one key; so has a scratch file under all its names.

@@ -18,7 +18,7 @@ namespace ckptree {
 struct Handle {
   Ino ino = 0;
   std::shared_ptr<Fd> file;      // scratch and drafts
-  std::shared_ptr<Draft> draft;  // what a flush may save
+  std::shared_ptr<Draft> draft;  // what a flush may save; under the mutex: a rename makes scratch a draft
   bool is_control = false;
   bool synchronous = false;  // O_SYNC, O_DSYNC
   struct Listed {
@@ -89,6 +89,8 @@ struct Mount::State {
   bool may_last(const Name& name, const Inode& inode);  // under mutex: the kernel may remember the name
   bool in_flux(const Name& name);                       // under mutex: a draft or a hidden name: ask us every time
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
+  std::shared_ptr<Draft> draft_of(const Handle& handle);      // takes the mutex
+  void note_written(const std::shared_ptr<Draft>& draft);     // takes the mutex
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);  // under mutex
   void refuse_if_read_only(const std::string& name) const;
   std::string lock_key(Ino ino);  // takes the mutex
@@ -127,6 +129,7 @@ struct Mount::State {
   void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
                      const Caller& caller);
   Invalidations remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
+  void go_on_as_draft(Inode& moved, const Found& from, const Found& to, Node stored, const Caller& caller);
   Invalidations rename_scratch(const Found& from, const Found& to, unsigned flags);
   Invalidations rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
                                     bool exchange, const Caller& caller);

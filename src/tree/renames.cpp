@@ -115,6 +115,26 @@ void Mount::State::settle_scratch_name(Inode& inode, const Found& to, const std:
   if (!to.in_scratch_dir) inodes.at(to.parent).scratch_names[to.name] = inode.ino;
 }
 
+/// Who still has the temporary open goes on in the document that it became: as its draft, saved as it is.
+void Mount::State::go_on_as_draft(Inode& moved, const Found& from, const Found& to, Node stored, const Caller& caller) {
+  const auto file = moved.open_file.lock();
+  inodes.unbind(from.parent, from.name);
+  inodes.move(moved, to.parent, to.name);
+  inodes.unbind(to.parent, to.name);
+  moved.kind = Inode::Kind::draft;
+  moved.linked = false;
+  moved.real.clear();
+  const auto draft =
+      new_draft(moved, std::move(stored), processes.of(caller.thread), file, to.spot.view->session->epoch());
+  draft->progress = Draft::Progress::saved;
+  draft->saved_as = draft->base.content.tag;
+  for (auto& [number, handle] : handles) {
+    if (handle->ino != moved.ino || !handle->file) continue;
+    handle->draft = draft;
+    ++draft->opens;
+  }
+}
+
 /// A temporary takes the place of a file of the checkpoint: how most editors save.
 Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
                                                 bool exchange, const Caller& caller) {
@@ -146,8 +166,13 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
     return stale;
   }
   inodes.at(from.parent).scratch_names.erase(from.name);
-  // The kernel moves its entry of the temporary onto the name: number and cached bytes are right as they are.
   if (moved->draft) drop_draft(moved->draft);
+  if (!moved->open_file.expired()) {
+    go_on_as_draft(*moved, from, to, std::move(*node), caller);
+    stale.push_back({to.parent, to.name});
+    return stale;
+  }
+  // The kernel moves its entry of the temporary onto the name: number and cached bytes are right as they are.
   moved->kind = Inode::Kind::model;
   moved->node = std::move(*node);
   moved->real.clear();

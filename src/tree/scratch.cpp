@@ -84,6 +84,19 @@ class KeptFile final : public File {
   std::string name_;
 };
 
+/// Equal bytes, equal tag: a chain over the parts, each of which is given to `each`.
+template <class Each>
+std::string tag_of_parts(const Recipe& content, const Each& each) {
+  std::vector<char> buffer(kText);
+  std::string tag;
+  for (std::uint64_t at = 0; const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size())); at += n) {
+    const Bytes part(buffer.data(), n);
+    each(at, part);
+    tag = tag_of(tag + tag_of(part));
+  }
+  return tag;
+}
+
 }  // namespace
 
 Scratch::Scratch(std::string checkpoint, std::uint64_t limit) : checkpoint_(std::move(checkpoint)), limit_(limit) {}
@@ -146,16 +159,16 @@ Recipe Scratch::keep(const Recipe& content, const std::string& name) {
   const std::uint64_t size = content.size();
   if (size <= kText) return Recipe::literal(content.text(kText, name));
   const std::shared_ptr<Fd> copy = private_file();
-  std::vector<char> buffer(kText);
-  std::string tag;
-  for (std::uint64_t at = 0; at < size;) {
-    const std::size_t n = content.read(at, Buffer(buffer.data(), buffer.size()));
-    const Bytes part(buffer.data(), n);
-    write(copy->get(), at, part, name);
-    tag = tag_of(tag + tag_of(part));  // a chain over the parts: equal bytes, equal tag
-    at += n;
-  }
+  const std::string tag =
+      tag_of_parts(content, [&](std::uint64_t at, Bytes part) { write(copy->get(), at, part, name); });
   return Recipe::extent(std::make_shared<KeptFile>(copy, size, name), 0, size, tag);
+}
+
+Recipe Scratch::adopt(const std::shared_ptr<Fd>& file, const std::string& name) {
+  const std::uint64_t size = size_of(file->get(), name);
+  const auto kept = std::make_shared<KeptFile>(file, size, name);
+  const std::string tag = tag_of_parts(Recipe::extent(kept, 0, size, ""), [](std::uint64_t, Bytes) {});
+  return Recipe::extent(kept, 0, size, tag);
 }
 
 void Scratch::charge(std::uint64_t before, std::uint64_t after, const std::string& name) {

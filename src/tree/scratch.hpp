@@ -32,6 +32,8 @@ class Scratch {
   /// The bytes of a draft as they are now, safe from what its writer does next: small ones as text, large ones as a
   /// copy.
   Recipe freeze(int descriptor, const std::string& name);
+  /// The same of a file that nobody writes to any more: without a copy, so that it works on a full disk as well.
+  static Recipe adopt(const std::shared_ptr<Fd>& file, const std::string& name);
   /// The same for any recipe; the copy no longer holds on to the files it came from.
   Recipe keep(const Recipe& content, const std::string& name);
 

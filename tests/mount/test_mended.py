@@ -72,6 +72,21 @@ class Drafts(MountTest):
             list(entries)
             self.assertIs(self.document()["seen"], True)
 
+    def test_what_is_written_after_the_rename_of_a_temporary_is_saved(self):
+        fd = os.open(self.path("t"), os.O_CREAT | os.O_RDWR)
+        os.write(fd, b'{"version":"1.0","a":2}')
+        os.rename(self.path("t"), self.path("metadata.json"))
+        self.assertEqual(self.document()["a"], 2)
+        os.pwrite(fd, b'{"version":"1.0","a":3}', 0)
+        os.fsync(fd)
+        self.assertEqual(self.document()["a"], 3)
+        os.pwrite(fd, b'{"version":"1.0","a":4}', 0)
+        os.close(fd)
+        self.assertEqual(self.document()["a"], 4)
+        self.ok("exec 3>t; printf '{\"version\":\"1.0\"}' >&3; mv t metadata.json; printf '\n  ' >&3; exec 3>&-")
+        self.assertTrue(self.read("metadata.json").endswith("}\n  "))
+        self.assertEqual(self.rejected(), [])
+
     def test_a_key_of_a_hundred_thousand_entries_is_refused_at_once(self):
         document = self.read("metadata.json").rstrip()[:-1]
         self.write("metadata.json", document + ', "many": 1' * 100_000 + "}")
