@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import string
 
@@ -84,15 +85,18 @@ class SavingTools(MountTest):
         members = [member.name for member in sample.members(self.source, data=False)]
         commits = self.mount.commits()
 
-        left = {}
+        left, noise = {}, {}
         environments = {directory: self.environment(directory) for directory in (self.plain, self.mount.path)}
         for directory, environment in environments.items():
             before = set(os.listdir(directory))
             status, errors, printed = start(tool, environment, self.folder)
             where = "on the mount" if directory == self.mount.path else "on a plain file"
-            self.assertEqual((status, errors), (0, ""), f"{tool.name} {where}; it printed: {printed[-2000:]}")
+            noise[where] = re.sub(r"\d+", "N", errors)  # but for process numbers and times
+            self.assertEqual(status, 0, f"{tool.name} {where}: {errors}; it printed: {printed[-2000:]}")
             left[directory] = set(os.listdir(directory)) - before
 
+        # mcedit of Debian 13 has something to say about itself wherever it saves.
+        self.assertEqual(noise["on the mount"], noise["on a plain file"], "stderr")
         if tool.late:
             wait_until(lambda: self.mount.commits() > commits)
         made = self.mount.commits() - commits
