@@ -119,12 +119,10 @@ Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, 
   if (const auto draft = s_->draft_of(*handle)) {
     s_->check_value(*draft, at, bytes);
     s_->scratch.write(draft->file->get(), at, bytes, "draft");
-    s_->note_written(draft);
-    return {};
+  } else {
+    s_->scratch.write(handle->file->get(), at, bytes, "scratch");
   }
-  s_->scratch.write(handle->file->get(), at, bytes, "scratch");
-  // It may have become one meanwhile.
-  if (const auto draft = s_->draft_of(*handle)) s_->note_written(draft);
+  s_->note_written(*handle);  // scratch may have become a draft meanwhile
   return {};
 }
 
@@ -133,23 +131,33 @@ std::shared_ptr<Draft> Mount::State::draft_of(const Handle& handle) {
   return handle.draft;
 }
 
-void Mount::State::note_written(const std::shared_ptr<Draft>& draft) {
+void Mount::State::note_written(Handle& handle) {
   const std::lock_guard<std::mutex> guard(mutex);
-  draft->progress = Progress::written;
-  draft->mtime.reset();
-  ++draft->writes;
+  if (!handle.draft) return;
+  handle.wrote = true;
+  handle.draft->progress = Progress::written;
+  handle.draft->mtime.reset();
+  ++handle.draft->writes;
 }
 
 Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
-  const auto draft = s_->draft_of(*s_->handle_at(number));
+  const auto handle = s_->handle_at(number);
+  const auto draft = s_->draft_of(*handle);
   if (!draft) return {};
   ProcessPtr owner;
+  bool refused = false;
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     owner = draft->owner;
-    if (draft->progress != Progress::written) return {};
+    refused = draft->progress == Progress::refused && handle->wrote;
+    if (draft->progress != Progress::written && !refused) return {};
   }
   if (caller.thread != 0 && s_->processes.of(caller.thread) != owner && !owner->exited()) return {};
+  if (refused) {
+    // Every close is refused, not only the first: numpy.save writes through a duplicate and ignores the error of that.
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    if (draft->progress == Progress::refused) draft->progress = Progress::written;
+  }
   return s_->save_draft(draft);
 }
 
@@ -242,7 +250,7 @@ void Mount::allocate(std::uint64_t number, int mode, std::uint64_t at, std::uint
   const auto handle = s_->handle_at(number);
   if (!handle->file) throw Error(Errc::unsupported, "fallocate: not a file being written");
   s_->scratch.allocate(handle->file->get(), mode, at, size, "scratch");
-  if (const auto draft = s_->draft_of(*handle)) s_->note_written(draft);
+  s_->note_written(*handle);
 }
 
 /// Drafts and versions of one document have one key; so has a scratch file under all its names.

@@ -21,6 +21,7 @@ struct Handle {
   std::shared_ptr<Draft> draft;  // what a flush may save; under the mutex: a rename makes scratch a draft
   bool is_control = false;
   bool synchronous = false;  // O_SYNC, O_DSYNC
+  bool wrote = false;        // bytes of the draft; under the mutex
   struct Listed {
     std::string name;
     std::optional<Node> node;  // of the model or the control directory
@@ -90,7 +91,7 @@ struct Mount::State {
   bool in_flux(const Name& name);                       // under mutex: a draft or a hidden name: ask us every time
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
   std::shared_ptr<Draft> draft_of(const Handle& handle);      // takes the mutex
-  void note_written(const std::shared_ptr<Draft>& draft);     // takes the mutex
+  void note_written(Handle& handle);  // takes the mutex: bytes of its draft, if it has one
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);  // under mutex
   void refuse_if_read_only(const std::string& name) const;
   std::string lock_key(Ino ino);  // takes the mutex

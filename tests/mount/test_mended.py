@@ -87,12 +87,29 @@ class Drafts(MountTest):
         self.assertTrue(self.read("metadata.json").endswith("}\n  "))
         self.assertEqual(self.rejected(), [])
 
+    def test_every_close_of_a_refused_text_is_refused(self):
+        fd = os.open(self.path("metadata.json"), os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, b'{"version": ')
+        duplicate = os.dup(fd)
+        self.fails("EBADMSG", os.close, duplicate)
+        self.fails("EBADMSG", os.close, fd)
+
     def test_a_key_of_a_hundred_thousand_entries_is_refused_at_once(self):
         document = self.read("metadata.json").rstrip()[:-1]
         self.write("metadata.json", document + ', "many": 1' * 100_000 + "}")
         self.refused("rm metadata/many", "Operation not permitted")
         self.assertIn("100000 entries", self.last_error())
         self.write("metadata.json", document + "}")
+
+
+class HardLinks(MountTest):
+    refusals = True
+
+    def test_numpy_is_told_that_an_array_was_refused(self):
+        other = self.folder / "other.ckpt"
+        os.link(self.source, other)
+        self.fails("EMLINK", np.save, self.path("arrays/latitudes.npy"), np.zeros(1000))
+        os.unlink(other)
 
 
 class Pending(MountTest):
