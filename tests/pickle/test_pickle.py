@@ -136,8 +136,9 @@ class Maker:
     def atom(self):
         make = self.random.choice([
             self.text, self.text, self.number, lambda: None, lambda: True, lambda: False, self.random.random,
-            lambda: self.random.choice([math.inf, -math.inf, 0.0, -0.0, 1e300]), lambda: self.text().encode("utf-8", "surrogatepass"),
-            lambda: bytearray(b"bytes"), lambda: b"", lambda: Plain, lambda: Plain.Inner, lambda: len, lambda: Colour.red,
+            lambda: self.random.choice([math.inf, -math.inf, 0.0, -0.0, 1e300]),
+            lambda: self.text().encode("utf-8", "surrogatepass"), lambda: bytearray(b"bytes"), lambda: b"",
+            lambda: Plain, lambda: Plain.Inner, lambda: len, lambda: Colour.red,
             lambda: complex(1, -2), lambda: range(3), lambda: datetime.datetime(2024, 6, 7, 1, 2, 3),
             lambda: decimal.Decimal("1.50"), lambda: fractions.Fraction(1, 3), lambda: uuid.UUID(int=7),
             lambda: pathlib.PurePosixPath("/a/b"), lambda: collections.OrderedDict, lambda: slice(1, 2)])
@@ -290,7 +291,8 @@ class RoundTrip(Case):
             outer = (inner,) * size
             inner.append(outer)
             for protocol in (2, 4):
-                self.assertRegex(self.program(pickle.dumps(outer, protocol))[1], "(POP|POP_MARK) is read, but not written")
+                why = self.program(pickle.dumps(outer, protocol))[1]
+                self.assertRegex(why, "(POP|POP_MARK) is read, but not written")
 
     def test_other_memo_ids_are_shown_only(self):
         self.assertIn("not written as Python's pickle writes it", self.program(b"\x80\x02]q\x05.")[1])
@@ -341,7 +343,8 @@ class Edits(Case):
                 note = "CKPTREE_SEED=%d object %d protocol %d: %s" % (SEED, i, protocol, commands)
                 self.assertIsNone(why, note)
                 # Of what is equal and shared in the same places, Python writes the same pickle.
-                self.assertEqual(pickle.dumps(pickle.loads(again), 2), pickle.dumps(pickle.loads(pickle.dumps(expected, 2)), 2), note)
+                expected = pickle.loads(pickle.dumps(expected, 2))
+                self.assertEqual(pickle.dumps(pickle.loads(again), 2), pickle.dumps(expected, 2), note)
                 n_edits += len(commands)
         self.assertGreater(n_edits, TRIES)
 

@@ -140,8 +140,9 @@ TEST_CASE("what a text line of protocol 0 says is read", "[pickle]") {
 
 TEST_CASE("entries, items and a state are found on an object that is called, too", "[pickle]") {
   // An OrderedDict with an attribute, as torch writes a state_dict: REDUCE, SETITEMS, BUILD.
-  const Graph dict = of("8002 63636f6c6c656374696f6e730a4f726465726564446963740a 7100 29 52 7101 28 580100000061 7102 4b01"
-                        "580100000062 7103 4b02 75 7d 7104 5801000000 6d 7105 4b03 73 62 2e");
+  const Graph dict =
+      of("8002 63636f6c6c656374696f6e730a4f726465726564446963740a 7100 29 52 7101 28 580100000061 7102 4b01"
+         "580100000062 7103 4b02 75 7d 7104 5801000000 6d 7105 4b03 73 62 2e");
   CHECK_FALSE(why_not_editable(dict));
   CHECK(keys_of(dict, dict.root()) == "a b ");
   CHECK(keys_of(dict, dict.state(dict.root())) == "m ");
@@ -188,8 +189,8 @@ TEST_CASE("opcodes nobody writes any more are shown as those that replaced them"
       {"8002 28 64 2e", "at byte 3: DICT is read, but not written", Kind::dict},
       {"8002 4e 70310a 67310a 86 2e", "at byte 3: PUT is read, but not written", Kind::tuple},
       {"8002 8002 4e 2e", "at byte 2: a PROTO that is not the first opcode is read, but not written", Kind::none},
-      {"8002 4e 4e 2e", "at byte 4: STOP leaves 1 more objects and 0 marks on the stack", Kind::none},
-      {"8002 28 4e 2e", "at byte 4: STOP leaves 0 more objects and 1 marks on the stack", Kind::none},
+      {"8002 4e 4e 2e", "at byte 4: left on the stack behind the STOP: 1 objects, 0 marks", Kind::none},
+      {"8002 28 4e 2e", "at byte 4: left on the stack behind the STOP: 0 objects, 1 marks", Kind::none},
       {"8002 4e 2e 0000 4e", "at byte 6: bytes behind the STOP that are not zero", Kind::none},
   };
   for (const auto& r : rare) {
@@ -210,11 +211,11 @@ TEST_CASE("INST and OBJ are calls, with a class and a tuple of arguments", "[pic
 
 TEST_CASE("a pickle that is not written the way Python does it is not edited", "[pickle]") {
   const char* others[] = {
-      "8002 5d 7105 2e",                 // a memo id that does not count up
-      "8002 5d 7200000000 2e",           // the long form for a short id
-      "8002 5d 7100 7101 2e",            // two ids
-      "8002 5d 4e 61 7100 2e",           // a memo id after it was filled
-      "8004 5d 94 2e 00",                // (this one is as Python does it, without a frame)
+      "8002 5d 7105 2e",        // a memo id that does not count up
+      "8002 5d 7200000000 2e",  // the long form for a short id
+      "8002 5d 7100 7101 2e",   // two ids
+      "8002 5d 4e 61 7100 2e",  // a memo id after it was filled
+      "8004 5d 94 2e 00",       // (this one is as Python does it, without a frame)
       "8002 5d 7100 29 86 7101 30 6800 6801 61 2e",
       "8002 7d 7100 63610a620a 6800 85 52 7101 30 6800 4b01 6801 73 2e",
   };
@@ -251,7 +252,8 @@ TEST_CASE("names of Python 2 are known by those of Python 3 where the protocol i
   CHECK(name("socket", "_socketobject") == "socket SocketType");
   CHECK(name("torch._utils", "_rebuild_tensor_v2") == "torch._utils _rebuild_tensor_v2");
   CHECK(name("", "") == " ");
-  const Graph old = of("8002 635f5f6275696c74696e5f5f0a7365740a 2e"), recent = of("8003 635f5f6275696c74696e5f5f0a7365740a 2e");
+  const Graph old = of("8002 635f5f6275696c74696e5f5f0a7365740a 2e"),
+              recent = of("8003 635f5f6275696c74696e5f5f0a7365740a 2e");
   CHECK(old.is_global(old.root(), "builtins", "set"));
   CHECK_FALSE(recent.is_global(recent.root(), "builtins", "set"));
   CHECK(recent.is_global(recent.root(), "__builtin__", "set"));

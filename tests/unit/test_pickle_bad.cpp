@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <string>
 
 #include "catch.hpp"
@@ -36,11 +37,11 @@ TEST_CASE("a malformed pickle is damage, and the text says where and what", "[pi
       {"8002 ff 2e", "at byte 2: 0xff is no opcode"},
       {"8002 00 2e", "at byte 2: 0x00 is no opcode"},
       // The stack
-      {"8002 52 2e", "at byte 2: REDUCE: needs 2 objects, the stack has 0"},
-      {"8002 4e 52 2e", "at byte 3: REDUCE: needs 2 objects, the stack has 1"},
-      {"8002 4e 4e 28 86 2e", "at byte 5: TUPLE2: needs 2 objects, the stack has 0"},
-      {"8002 4e 4e 92 2e", "at byte 4: NEWOBJ_EX: needs 3 objects, the stack has 2"},
-      {"8002 51 2e", "at byte 2: BINPERSID: needs 1 objects, the stack has 0"},
+      {"8002 52 2e", "at byte 2: REDUCE: objects needed: 2, on the stack: 0"},
+      {"8002 4e 52 2e", "at byte 3: REDUCE: objects needed: 2, on the stack: 1"},
+      {"8002 4e 4e 28 86 2e", "at byte 5: TUPLE2: objects needed: 2, on the stack: 0"},
+      {"8002 4e 4e 92 2e", "at byte 4: NEWOBJ_EX: objects needed: 3, on the stack: 2"},
+      {"8002 51 2e", "at byte 2: BINPERSID: objects needed: 1, on the stack: 0"},
       {"8002 4e 74 2e", "at byte 3: TUPLE: needs a mark, there is none"},
       {"8002 5d 65 2e", "at byte 3: APPENDS: needs a mark, there is none"},
       {"8002 28 65 2e", "at byte 3: APPENDS: needs an object to change, the stack is empty"},
@@ -182,8 +183,15 @@ TEST_CASE("what a pickle may cost is limited", "[pickle]") {
                         says("x.pkl at byte 20000000: MARK: more than 20000000 marks"));
   }
   SECTION("the memo") {
-    REQUIRE_THROWS_WITH(decode("N" + repeated("\x94", kMaxMemo + 1), "x.pkl"),
-                        says("x.pkl at byte 4000001: MEMOIZE: more than 4000000 memo entries"));
+    std::string odd = "N";
+    for (std::uint32_t id = 1; id <= kMaxOddMemo + 1; ++id) {
+      odd += 'r';
+      for (int shift = 0; shift < 32; shift += 8) odd += static_cast<char>(id >> shift & 0xFF);
+    }
+    REQUIRE_THROWS_WITH(decode(odd, "x.pkl"),
+                        says("x.pkl at byte 20000001: LONG_BINPUT: more than 4000000 memo ids that do not count up"));
+    const Graph graph = decode("N" + repeated("\x94", kMaxOddMemo + 1) + ".", "x.pkl");
+    CHECK(graph.size() == 1);
   }
   SECTION("a memo id costs nothing by its size") {
     const Graph graph = decode(hex("8002 5d 72ffffffff 6affffffff 86 2e"), "x.pkl");

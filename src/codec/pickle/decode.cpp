@@ -57,12 +57,13 @@ void Decoder::step() {
     case Op::binint1: return number(Kind::integer, in_.le<std::uint8_t>("integer"));
     case Op::binint2: return number(Kind::integer, in_.le<std::uint16_t>("integer"));
     case Op::binint:
-      return number(Kind::integer, static_cast<std::uint64_t>(static_cast<std::int32_t>(in_.le<std::uint32_t>("integer"))));
+      return number(Kind::integer,
+                    static_cast<std::uint64_t>(static_cast<std::int32_t>(in_.le<std::uint32_t>("integer"))));
     case Op::long1: return stored(Kind::integer, sized<std::uint8_t>("integer"));
     case Op::long4: {
       const std::uint32_t size = in_.le<std::uint32_t>("length");
-      if (size > kMaxLong) fail("an integer of " + std::to_string(size) + " bytes, at most " +
-                                std::to_string(kMaxLong) + " are read");
+      if (size > kMaxLong)
+        fail("an integer of " + std::to_string(size) + " bytes, at most " + std::to_string(kMaxLong) + " are read");
       return stored(Kind::integer, in_.take(size, "integer"));
     }
     case Op::binfloat: {
@@ -125,8 +126,8 @@ void Decoder::step() {
     }
     case Op::proto: {
       const int version = in_.le<std::uint8_t>("protocol");
-      if (version > kMaxProtocol) fail("protocol " + std::to_string(version) + ", at most " +
-                                       std::to_string(kMaxProtocol) + " is known");
+      if (version > kMaxProtocol)
+        fail("protocol " + std::to_string(version) + ", at most " + std::to_string(kMaxProtocol) + " is known");
       if (begin_ == 0) graph_.protocol_ = version;
       else refuse("a PROTO that is not the first opcode is read, but not written");
       return;
@@ -140,8 +141,8 @@ void Decoder::step() {
 void Decoder::finish() {
   const Id root = pop();
   if (!stack_.empty() || !marks_.empty())
-    refuse("STOP leaves " + std::to_string(stack_.size()) + " more objects and " + std::to_string(marks_.size()) +
-           " marks on the stack");
+    refuse("left on the stack behind the STOP: " + std::to_string(stack_.size()) + " objects, " +
+           std::to_string(marks_.size()) + " marks");
   graph_.wire_size_ = in_.offset();
   const std::size_t rest = wire_->find_first_not_of('\0', graph_.wire_size_);
   if (rest != std::string::npos) {

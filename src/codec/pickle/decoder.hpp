@@ -21,8 +21,9 @@ class Decoder {
  public:
   Decoder(std::string pickle, const std::string& place)
       : wire_(std::make_shared<const std::string>(std::move(pickle))), place_(place), in_(*wire_, place) {
-    if (wire_->size() > kMaxPickle) fail("the pickle has " + std::to_string(wire_->size()) + " bytes, at most " +
-                                         std::to_string(kMaxPickle) + " are read");
+    if (wire_->size() > kMaxPickle)
+      throw Error(Errc::corrupt, place + ": a pickle of " + std::to_string(wire_->size()) + " bytes, at most " +
+                                     std::to_string(kMaxPickle) + " are read");
     graph_.wire_ = wire_;
     graph_.place_ = place;
   }
@@ -97,7 +98,7 @@ class Decoder {
   /// Where the last `count` objects begin.
   std::size_t last(std::size_t count) {
     if (stack_.size() - fence() < count)
-      fail("needs " + std::to_string(count) + " objects, the stack has " + std::to_string(stack_.size() - fence()));
+      fail("objects needed: " + std::to_string(count) + ", on the stack: " + std::to_string(stack_.size() - fence()));
     return stack_.size() - count;
   }
 
@@ -147,7 +148,7 @@ class Decoder {
   std::uint64_t memo_line();
   void put(std::uint64_t id) {
     graph_.nodes_.change(top()).memoised = true;
-    if (!memo_.put(id, top())) fail("more than " + std::to_string(kMaxMemo) + " memo entries");
+    if (!memo_.put(id, top())) fail("more than " + std::to_string(kMaxOddMemo) + " memo ids that do not count up");
   }
   void get(std::uint64_t id) {
     const Id node = memo_.get(id);
@@ -159,7 +160,9 @@ class Decoder {
   void refuse(const std::string& why) {
     if (!graph_.obstacle_) graph_.obstacle_ = place_ + " at byte " + std::to_string(begin_) + ": " + why;
   }
-  void refuse() { refuse(std::string(name_of(op_)) + " is read, but not written"); }
+  void refuse() {
+    if (!graph_.obstacle_) refuse(std::string(name_of(op_)) + " is read, but not written");
+  }
   [[noreturn]] void fail(const std::string& text) const {
     const char* name = name_of(op_);
     throw Error(Errc::corrupt, place_ + " at byte " + std::to_string(begin_) + ": " +

@@ -35,7 +35,7 @@ bool is_memoised(const Node& node) {
 std::string global_text(Bytes module, Bytes name) {
   for (const Bytes text : {module, name})
     if (text.empty() || text.find('\n') != Bytes::npos || !is_wtf8(text))
-      throw Error(Errc::rejected, "'" + std::string(text) + "': expected the name of a module, class or function");
+      throw Error(Errc::rejected, "expected the name of a module, class or function: UTF-8 without a line break");
   return std::string(module).append("\n").append(name);
 }
 

@@ -119,8 +119,6 @@ void Encoder::next_step(std::uint32_t index) {
 
 void Encoder::made(Id id, const Node& node) {
   if (!node.memoised) return;
-  if (memo_size_ == kMaxMemo)
-    throw Error(Errc::rejected, graph_.place() + ": more than " + std::to_string(kMaxMemo) + " memo entries");
   const std::uint32_t memo_id = state_[id] = memo_size_++;
   if (graph_.protocol() >= 4) out_.op(Op::memoize);
   else if (memo_id < 256) out_.op(Op::binput).le(memo_id, 1);

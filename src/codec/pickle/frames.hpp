@@ -9,7 +9,8 @@
 
 namespace ckptree::pickle {
 
-/// The bytes of a pickle, from its PROTO to its STOP; from protocol 4 on cut into frames where CPython's C pickler cuts.
+/// The bytes of a pickle, from its PROTO to its STOP; from protocol 4 on cut into frames where CPython's C pickler
+/// cuts.
 class Frames {
  public:
   explicit Frames(int protocol);

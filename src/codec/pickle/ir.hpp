@@ -24,21 +24,21 @@ enum class Kind : std::uint8_t {
   boolean,
   integer,
   real,
-  text,       // str
+  text,  // str
   bytes,
   bytearray,
-  list,       // items()
-  tuple,      // slots: its items
-  dict,       // entries()
-  set,        // items()
-  frozenset,  // slots: its items
-  global,     // a class or function, by name
-  reduce,     // slots: callable, arguments. Protocol 0 and 1 spell it INST and OBJ as well
-  newobj,     // slots: class, arguments
-  newobj_ex,  // slots: class, arguments, keyword arguments
-  persistent, // slots: what the program that wrote it calls the object, e.g. torch's ('storage', ...)
-  extension,  // a number of copyreg's registry
-  buffer,     // bytes that are kept outside the pickle
+  list,        // items()
+  tuple,       // slots: its items
+  dict,        // entries()
+  set,         // items()
+  frozenset,   // slots: its items
+  global,      // a class or function, by name
+  reduce,      // slots: callable, arguments. Protocol 0 and 1 spell it INST and OBJ as well
+  newobj,      // slots: class, arguments
+  newobj_ex,   // slots: class, arguments, keyword arguments
+  persistent,  // slots: what the program that wrote it calls the object, e.g. torch's ('storage', ...)
+  extension,   // a number of copyreg's registry
+  buffer,      // bytes that are kept outside the pickle
 };
 
 /// One object, as the opcode that made it. 20 bytes: a checkpoint of 100,000 tensors has millions.

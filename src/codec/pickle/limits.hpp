@@ -3,16 +3,16 @@
 #include <cstddef>
 #include <cstdint>
 
-/// How much of a pickle is read. All are far above what checkpoints have: one of 100,000 tensors is a pickle of 20 MB,
-/// 3 million opcodes, a memo of 400,000.
+/// How much of a pickle is read. All are far above what checkpoints have: one of 100,000 tensors is a pickle of 12 MB,
+/// 3.2 million opcodes, 800,000 memo entries.
 namespace ckptree::pickle {
 
 /// Offsets in a pickle fit 32 bits, which halves a node.
 constexpr std::size_t kMaxPickle = std::size_t(1) << 30;
 /// Each makes at most one node and one slot, 24 bytes: 1.2 GB.
 constexpr std::size_t kMaxOps = 50'000'000;
-/// Memo entries, in a list when their ids count up as all writers do, else in a tree: 200 MB.
-constexpr std::size_t kMaxMemo = 4'000'000;
+/// Memo ids that do not count up, kept in a tree: 200 MB. Others take 4 bytes of a list, and an opcode, each.
+constexpr std::size_t kMaxOddMemo = 4'000'000;
 /// Objects that wait for their opcode, and marks: 80 MB each.
 constexpr std::size_t kMaxStack = 20'000'000;
 /// As wide as the binary opcodes have them.

@@ -13,19 +13,17 @@ namespace ckptree::pickle {
 /// chooses them, so no list is as long as an id says, and no hash table is asked to be fair.
 class Memo {
  public:
-  /// @returns false when the memo is full
+  /// @returns false when the tree is full
   bool put(std::uint64_t id, Id node) {
     if (id < list_.size()) {
       list_[id] = node;
-    } else if (size() == kMaxMemo) {
-      return false;
     } else if (id == list_.size()) {
       list_.push_back(node);
       others_.erase(id);
     } else {
       others_[id] = node;
     }
-    return true;
+    return others_.size() <= kMaxOddMemo;
   }
 
   /// kNone when there is none.

@@ -14,7 +14,8 @@ struct Name {
   Global python2, python3;
 };
 
-// Names that moved, then modules that moved as a whole; both sorted. CPython lists the names of "exceptions" one by one.
+// Names that moved, then modules that moved as a whole; both sorted. CPython lists the names of "exceptions" one by
+// one.
 const Name kNames[] = {
     {{"UserDict", "IterableUserDict"}, {"collections", "UserDict"}},
     {{"UserDict", "UserDict"}, {"collections", "UserDict"}},

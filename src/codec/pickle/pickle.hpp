@@ -29,14 +29,14 @@ namespace ckptree::pickle {
 /// @throws Error Errc::corrupt for what Python would not load, and for sizes past the limits in decode.cpp
 Graph decode(std::string pickle, const std::string& place);
 
-/// Writes a pickle, iteratively. A node that is used several times is defined where it is met first, memo ids count up.
+/// Writes a pickle, iteratively. A node that is used several times is defined where it is met first; memo ids count up.
 /// An untouched graph gives the bytes it was decoded from when why_not_editable() says nothing.
 /// @throws Error Errc::immutable when the graph has an obstacle(); Errc::rejected for an edit that made an object part
-///         of its own making (a tuple in itself), or more than a pickle may hold
+///         of its own making (a tuple in itself), or more than 1 GiB
 std::string encode(const Graph& graph);
 
-/// What keeps a decoded graph from being edited, if anything: an obstacle(), or that encoding it does not give the bytes
-/// it came from, so that an edit would change more than was asked for. As costly as encode().
+/// What keeps a decoded graph from being edited, if anything: an obstacle(), or that encoding it does not give the
+/// bytes it came from, so that an edit would change more than was asked for. As costly as encode().
 std::optional<std::string> why_not_editable(const Graph& decoded);
 
 /// One entry of a dict: a key and, in the slot behind it, a value.
@@ -84,7 +84,7 @@ std::optional<Entry> find(const Graph& graph, Id dict, Bytes key);
 /// ("builtins", "range"). Others are returned as they are. @see CPython's Lib/_compat_pickle.py
 Global python3_name(const Global& wire);
 
-/// Longest integer shown and taken in decimal: the limit of Python's own int(str), there against quadratic time as well.
+/// Longest integer shown and taken in decimal: the limit of Python's own int(str), there against quadratic time, too.
 constexpr std::size_t kMaxDigits = 4300;
 
 /// Decimal text of a little-endian two's complement number, and back (shortest).

@@ -31,7 +31,8 @@ std::uint64_t Decoder::memo_line() {
   const Bytes text = line("memo id");
   std::uint64_t id = 0;
   for (const char c : text) {
-    if (c < '0' || c > '9' || id > kMaxMemoId) fail("expected a memo id, got '" + std::string(text.substr(0, 40)) + "'");
+    if (c < '0' || c > '9' || id > kMaxMemoId)
+      fail("expected a memo id, got '" + std::string(text.substr(0, 40)) + "'");
     id = id * 10 + static_cast<std::uint64_t>(c - '0');
   }
   return id;
@@ -103,7 +104,10 @@ void Decoder::rare_step() {
     case Op::ext2: refuse(); return number(Kind::extension, in_.le<std::uint16_t>("code"));
     case Op::ext4: refuse(); return number(Kind::extension, in_.le<std::uint32_t>("code"));
     case Op::next_buffer: refuse(); return leaf(op_, Kind::buffer);
-    case Op::readonly_buffer: refuse(); top(); return;
+    case Op::readonly_buffer:
+      refuse();
+      top();
+      return;
 
     // How CPython takes back what it wrote of a tuple when it meets the tuple in itself
     case Op::pop:
@@ -111,7 +115,10 @@ void Decoder::rare_step() {
       if (!marks_.empty() && marks_.back() == stack_.size()) marks_.pop_back();
       else pop();
       return;
-    case Op::pop_mark: refuse(); stack_.resize(pop_mark()); return;
+    case Op::pop_mark:
+      refuse();
+      stack_.resize(pop_mark());
+      return;
     case Op::dup: refuse(); return push(top());
 
     default: {
