@@ -197,6 +197,11 @@ TEST_CASE("what a pickle may cost is limited", "[pickle]") {
     const Graph graph = decode(hex("8002 5d 72ffffffff 6affffffff 86 2e"), "x.pkl");
     CHECK(graph.child(graph.root(), 0) == graph.child(graph.root(), 1));
   }
+  SECTION("depth, of what is edited") {
+    const auto nested = [](std::size_t n) { return decode(")" + std::string(n, '\x85') + ".", "x.pkl"); };
+    CHECK_FALSE(why_not_editable(nested(kMaxDepth - 1)));
+    CHECK(why_not_editable(nested(kMaxDepth)) == "x.pkl: objects nested more than 1000000 deep");
+  }
   SECTION("a name") {
     const std::string line = std::string(kMaxName, 'm') + "\n";
     const Graph graph = decode("c" + line + line + ".", "x.pkl");

@@ -64,6 +64,8 @@ void Encoder::save(Id id) {
     else out_.op(Op::long_binget).le(state, 4);
     return;
   }
+  if (open_.size() == kMaxDepth)
+    throw Error(Errc::rejected, graph_.place() + ": objects nested more than " + std::to_string(kMaxDepth) + " deep");
   state = kBegun;
   const Node& node = graph_.node(id);
   if (has_operands(node)) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@ namespace ckptree::pickle {
 /// A node of one Graph, and of all that are edited from it.
 using Id = std::uint32_t;
 /// A place where a node stands: an item of a list, a key, a value, an argument. One node may stand in many.
+/// Nodes and slots keep their numbers in every graph that is edited from the first.
 using Slot = std::uint32_t;
 /// No node; in a slot: erased.
 constexpr Id kNone = ~Id(0);
@@ -27,10 +29,10 @@ enum class Kind : std::uint8_t {
   text,  // str
   bytes,
   bytearray,
-  list,        // items()
+  list,        // see Items
   tuple,       // slots: its items
-  dict,        // entries()
-  set,         // items()
+  dict,        // see Entries
+  set,         // see Items
   frozenset,   // slots: its items
   global,      // a class or function, by name
   reduce,      // slots: callable, arguments. Protocol 0 and 1 spell it INST and OBJ as well
@@ -100,7 +102,7 @@ class Graph {
   /// Of an integer of any size, in decimal. @throws Error Errc::too_large past kMaxDigits
   std::string decimal(Id id) const;
   bool boolean(Id id) const { return node(id).op == Op::newtrue; }  // whether it is True
-  double real(Id id) const;
+  double real(Id id) const;                                         // of a real only
   /// Names on the wire.
   Global global(Id id) const;
   /// Names that Python 3 looks up: other ones than on the wire only where protocols 0 to 2 have those of Python 2.

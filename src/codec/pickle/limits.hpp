@@ -17,6 +17,8 @@ constexpr std::size_t kMaxOddMemo = 4'000'000;
 constexpr std::size_t kMaxStack = 20'000'000;
 /// As wide as the binary opcodes have them.
 constexpr std::uint64_t kMaxMemoId = 0xFFFFFFFF;
+/// Objects in objects, when written: 16 MB. CPython's Pickler gets some thousand deep.
+constexpr std::size_t kMaxDepth = 1'000'000;
 /// Bytes of an int. Its decimal text is quadratic work, see kMaxDigits.
 constexpr std::size_t kMaxLong = 65536;
 /// Bytes of the module or the name of a GLOBAL, a line whose end is searched.

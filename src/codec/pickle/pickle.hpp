@@ -32,7 +32,7 @@ Graph decode(std::string pickle, const std::string& place);
 /// Writes a pickle, iteratively. A node that is used several times is defined where it is met first; memo ids count up.
 /// An untouched graph gives the bytes it was decoded from when why_not_editable() says nothing.
 /// @throws Error Errc::immutable when the graph has an obstacle(); Errc::rejected for an edit that made an object part
-///         of its own making (a tuple in itself), or more than 1 GiB
+///         of its own making (a tuple in itself), and for what is past the limits
 std::string encode(const Graph& graph);
 
 /// What keeps a decoded graph from being edited, if anything: an obstacle(), or that encoding it does not give the

@@ -1,8 +1,8 @@
-#include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 
-#include "ckptree/error.hpp"
 #include "codec/pickle/pickle.hpp"
 
 namespace ckptree::pickle {
