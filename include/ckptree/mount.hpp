@@ -36,14 +36,6 @@ struct Entry {
   double attribute_timeout_s = 0, entry_timeout_s = 0;
 };
 
-/// What the kernel may have cached and must not show any longer: a name in a directory; the attributes of `parent`
-/// itself when `name` is empty.
-struct Invalidation {
-  Ino parent = 0;
-  std::string name;
-};
-using Invalidations = std::vector<Invalidation>;
-
 /// An open file or directory.
 struct Opened {
   std::uint64_t handle = 0;
@@ -79,7 +71,8 @@ struct MountOptions {
   bool read_only = false;
   std::optional<uid_t> uid, gid;
   mode_t umask = 0;
-  double attribute_timeout_s = 1.0, entry_timeout_s = 1.0;
+  double attribute_timeout_s = 1.0;
+  double entry_timeout_s = 0.5;  // where nothing can be edited; else names are asked for each time
   std::uint64_t scratch_limit = std::uint64_t{1} << 30;  // bytes
 };
 
@@ -98,9 +91,6 @@ class Mount {
   ~Mount();
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
-
-  /// Called, from any thread but those inside a request, with what went stale without a request.
-  void on_stale(std::function<void(Invalidations)> notify);
 
   std::optional<Entry> lookup(Ino parent, const std::string& name, const Caller& caller);
   void forget(Ino ino, std::uint64_t lookups);
@@ -122,10 +112,10 @@ class Mount {
   };
   std::optional<Place> locate(std::uint64_t handle, std::uint64_t at, std::size_t size);
   /// @return what went stale, to be told to the kernel before the reply (also of flush, sync and release)
-  Invalidations write(std::uint64_t handle, std::uint64_t at, Bytes bytes, const Caller& caller);
-  Invalidations flush(std::uint64_t handle, const Caller& caller);
-  Invalidations sync(std::uint64_t handle, const Caller& caller);
-  Invalidations release(std::uint64_t handle);
+  void write(std::uint64_t handle, std::uint64_t at, Bytes bytes, const Caller& caller);
+  void flush(std::uint64_t handle, const Caller& caller);
+  void sync(std::uint64_t handle, const Caller& caller);
+  void release(std::uint64_t handle);
   void allocate(std::uint64_t handle, int mode, std::uint64_t at, std::uint64_t size);
 
   /// Takes, changes or gives back a lock. @return false when somebody else's is in the way
@@ -143,16 +133,14 @@ class Mount {
   void release_directory(std::uint64_t handle);
 
   /// These change names. What went stale is returned, to be told to the kernel after the reply.
-  Invalidations make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made);
-  Invalidations make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller,
-                          Entry& made);
-  Invalidations make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller,
-                          Entry& made);
-  Invalidations hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made);
-  Invalidations unlink(Ino parent, const std::string& name, const Caller& caller);
-  Invalidations remove_directory(Ino parent, const std::string& name, const Caller& caller);
-  Invalidations rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name, unsigned flags,
-                       const Caller& caller);
+  void make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made);
+  void make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller, Entry& made);
+  void make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller, Entry& made);
+  void hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made);
+  void unlink(Ino parent, const std::string& name, const Caller& caller);
+  void remove_directory(Ino parent, const std::string& name, const Caller& caller);
+  void rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name, unsigned flags,
+              const Caller& caller);
 
   /// Extended attributes. @throws Error Errc::no_data, Errc::unsupported
   std::string get_attribute(Ino ino, const std::string& name);

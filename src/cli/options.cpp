@@ -113,7 +113,7 @@ constexpr Option kOwn[] = {
      [](Options& o, const std::string& v) { o.gid = number<std::uint32_t>("gid", v, "a group's number"); }},
     {"attr_timeout", "SECONDS", "1", "seconds", "how long the kernel may reuse attributes without asking",
      [](Options& o, const std::string& v) { o.attr_timeout = seconds("attr_timeout", v); }},
-    {"entry_timeout", "SECONDS", "1", "seconds", "how long the kernel may reuse names without asking",
+    {"entry_timeout", "SECONDS", "0.5", "seconds", "with -o ro: how long the kernel may reuse names without asking",
      [](Options& o, const std::string& v) { o.entry_timeout = seconds("entry_timeout", v); }},
     {"fsname", "NAME", nullptr, nullptr, "name of the source in mount tables (default: SOURCE)",
      [](Options& o, const std::string& v) { o.fsname = v; }},

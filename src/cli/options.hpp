@@ -24,8 +24,8 @@ struct Options {
   std::optional<mode_t> umask;
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
-  double attr_timeout = 1, entry_timeout = 1;  // seconds
-  std::uint64_t scratch_limit = 1u << 30;      // bytes
+  double attr_timeout = 1, entry_timeout = 0.5;  // seconds
+  std::uint64_t scratch_limit = 1u << 30;        // bytes
   std::string fsname, subtype = "ckptree";
   std::vector<std::string> kernel;  // handed to the mount as they are: noatime, noexec
 };

@@ -76,7 +76,7 @@ void serve(Mount& mount, const FuseOptions& options, const std::function<void()>
   const char* words[] = {"ckptree", "-o", list.c_str()};
   fuse_args args = FUSE_ARGS_INIT(3, const_cast<char**>(words));
   const fuse_lowlevel_ops ops = operations();
-  Server server{mount, mounted, nullptr, nullptr, nullptr};
+  Server server{mount, mounted, nullptr};
 
   fuse_set_log_func(remember_complaint);
   const std::unique_ptr<fuse_session, void (*)(fuse_session*)> session(
@@ -88,18 +88,12 @@ void serve(Mount& mount, const FuseOptions& options, const std::function<void()>
   if (fuse_session_mount(session.get(), options.mount_point.c_str()) != 0)
     throw mount_failure(options.mount_point, errno);
 
-  server.notifier = std::make_unique<Notifier>(session.get());
-  server.top_notifier = std::make_unique<Notifier>(session.get());
   server.lock_waiter = std::make_unique<LockWaiter>();
-  mount.on_stale([&](Invalidations stale) { server.notifier->tell(std::move(stale)); });
   const std::unique_ptr<fuse_loop_config, void (*)(fuse_loop_config*)> loop(fuse_loop_cfg_create(),
                                                                             &fuse_loop_cfg_destroy);
   const int result = fuse_session_loop_mt(session.get(), loop.get());
-  mount.on_stale(nullptr);
   server.lock_waiter.reset();
   fuse_session_unmount(session.get());
-  server.top_notifier.reset();
-  server.notifier.reset();
   if (result < 0) log(options.mount_point + ": the loop of requests ended: " + std::strerror(-result));
 }
 

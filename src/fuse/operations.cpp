@@ -75,55 +75,57 @@ void readlink(fuse_req_t req, fuse_ino_t ino) {
   });
 }
 
-/// A request that made a name: the entry goes back, what went stale is told afterwards.
+/// A request that made a name: the entry goes back.
 template <class Make>
 void answer_made(fuse_req_t req, fuse_ino_t parent, const char* name, Make make) {
   answer(req, parent, name, [&](Server& s) {
     Entry made;
-    Invalidations stale = make(s.mount, made);
-    settle_around(s, std::move(stale), parent, parent, [req, p = param_of(made)] { fuse_reply_entry(req, &p); });
+    make(s.mount, made);
+    const fuse_entry_param p = param_of(made);
+    fuse_reply_entry(req, &p);
   });
 }
 
 void mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
   answer_made(req, parent, name,
-              [&](Mount& m, Entry& made) { return m.make_node(parent, name, mode, device, caller_of(req), made); });
+              [&](Mount& m, Entry& made) { m.make_node(parent, name, mode, device, caller_of(req), made); });
 }
 
 void mkdir(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
   answer_made(req, parent, name,
-              [&](Mount& m, Entry& made) { return m.make_directory(parent, name, mode, caller_of(req), made); });
+              [&](Mount& m, Entry& made) { m.make_directory(parent, name, mode, caller_of(req), made); });
 }
 
 void symlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
   answer_made(req, parent, name,
-              [&](Mount& m, Entry& made) { return m.make_link(parent, name, target, caller_of(req), made); });
+              [&](Mount& m, Entry& made) { m.make_link(parent, name, target, caller_of(req), made); });
 }
 
 void link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
-  answer_made(req, parent, name,
-              [&](Mount& m, Entry& made) { return m.hard_link(ino, parent, name, caller_of(req), made); });
+  answer_made(req, parent, name, [&](Mount& m, Entry& made) { m.hard_link(ino, parent, name, caller_of(req), made); });
 }
 
 /// A request that only changes names.
 template <class Change>
-void answer_changed(fuse_req_t req, fuse_ino_t from, fuse_ino_t parent, const char* name, Change change) {
-  answer(req, parent, name,
-         [&](Server& s) { settle_around(s, change(s.mount), from, parent, [req] { fuse_reply_err(req, 0); }); });
+void answer_changed(fuse_req_t req, fuse_ino_t parent, const char* name, Change change) {
+  answer(req, parent, name, [&](Server& s) {
+    change(s.mount);
+    fuse_reply_err(req, 0);
+  });
 }
 
 void unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  answer_changed(req, parent, parent, name, [&](Mount& m) { return m.unlink(parent, name, caller_of(req)); });
+  answer_changed(req, parent, name, [&](Mount& m) { m.unlink(parent, name, caller_of(req)); });
 }
 
 void rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  answer_changed(req, parent, parent, name, [&](Mount& m) { return m.remove_directory(parent, name, caller_of(req)); });
+  answer_changed(req, parent, name, [&](Mount& m) { m.remove_directory(parent, name, caller_of(req)); });
 }
 
 void rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
             unsigned flags) {
-  answer_changed(req, parent, new_parent, new_name,
-                 [&](Mount& m) { return m.rename(parent, name, new_parent, new_name, flags, caller_of(req)); });
+  answer_changed(req, new_parent, new_name,
+                 [&](Mount& m) { m.rename(parent, name, new_parent, new_name, flags, caller_of(req)); });
 }
 
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
@@ -171,27 +173,31 @@ void read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t at, fuse_file_
 
 void write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t at, fuse_file_info* fi) {
   answer(req, ino, nullptr, [&](Server& s) {
-    Invalidations stale = s.mount.write(fi->fh, static_cast<std::uint64_t>(at), Bytes(bytes, size), caller_of(req));
-    settle_then(s, std::move(stale), [=] { fuse_reply_write(req, size); });
+    s.mount.write(fi->fh, static_cast<std::uint64_t>(at), Bytes(bytes, size), caller_of(req));
+    fuse_reply_write(req, size);
   });
 }
 
 void flush(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   answer(req, ino, nullptr, [&](Server& s) {
     give_back_ranges(s.mount, ino, fi);
-    settle_then(s, s.mount.flush(fi->fh, caller_of(req)), [=] { fuse_reply_err(req, 0); });
+    s.mount.flush(fi->fh, caller_of(req));
+    fuse_reply_err(req, 0);
   });
 }
 
 void fsync(fuse_req_t req, fuse_ino_t ino, int, fuse_file_info* fi) {
-  answer(req, ino, nullptr,
-         [&](Server& s) { settle_then(s, s.mount.sync(fi->fh, caller_of(req)), [=] { fuse_reply_err(req, 0); }); });
+  answer(req, ino, nullptr, [&](Server& s) {
+    s.mount.sync(fi->fh, caller_of(req));
+    fuse_reply_err(req, 0);
+  });
 }
 
 void release(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   answer(req, ino, nullptr, [&](Server& s) {
     give_back_file(s.mount, ino, fi);
-    settle_then(s, s.mount.release(fi->fh), [=] { fuse_reply_err(req, 0); });
+    s.mount.release(fi->fh);
+    fuse_reply_err(req, 0);
   });
 }
 

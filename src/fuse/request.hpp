@@ -14,14 +14,12 @@
 #include "ckptree/log.hpp"
 #include "ckptree/mount.hpp"
 #include "fuse/lock_waiter.hpp"
-#include "fuse/notifier.hpp"
 
 namespace ckptree::fuse {
 
 struct Server {
   Mount& mount;
   std::function<void()> mounted;
-  std::unique_ptr<Notifier> notifier, top_notifier;  // the latter: see settle_around
   std::unique_ptr<LockWaiter> lock_waiter;
 };
 
@@ -68,27 +66,6 @@ inline void apply(fuse_file_info* fi, const Opened& opened) {
   fi->fh = opened.handle;
   fi->direct_io = opened.direct_io;
   fi->keep_cache = opened.keep_cache;
-}
-
-/// Invalidate, then reply: for requests that hold no lock of a directory.
-inline void settle_then(Server& s, Invalidations stale, std::function<void()> reply) {
-  if (stale.empty()) reply();
-  else s.notifier->tell(std::move(stale), std::move(reply));
-}
-
-/// For requests that hold the locks of directories `a` and `b` until they are answered. What lies in one of them, or deeper,
-/// is told after the reply. Names in the top directory are told before it when the locks are others: whoever holds the
-/// top's lock is answered without the notifier of the top, so that lock comes free.
-inline void settle_around(Server& s, Invalidations stale, Ino a, Ino b, std::function<void()> reply) {
-  Invalidations before, after;
-  for (Invalidation& i : stale)
-    (i.parent == kRoot && a != kRoot && b != kRoot ? before : after).push_back(std::move(i));
-  auto finish = [&s, reply = std::move(reply), after = std::move(after)]() mutable {
-    reply();
-    if (!after.empty()) s.notifier->tell(std::move(after));
-  };
-  if (before.empty()) finish();
-  else s.top_notifier->tell(std::move(before), std::move(finish));
 }
 
 }  // namespace ckptree::fuse

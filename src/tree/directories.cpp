@@ -100,12 +100,13 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
       std::unique_lock<std::mutex> lock(s_->mutex);
       Inode& dir = s_->inodes.at(open->ino);
       const bool current = open->listed && s_->inodes.view_of(dir)->session->working() == open->listed;
-      if (current && dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) && !dir.scratch_names.count(e.name)) {
+      if (current && dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) &&
+          !dir.scratch_names.count(e.name)) {
         TreePath path = s_->inodes.path_of(dir);
         path.push_back(e.name);
         Inode& inode = s_->version_of(open->ino, e.name, path, *e.node);
         ++inode.lookups;
-        found = s_->entry_of(inode, s_->may_last({open->ino, e.name}, inode));
+        found = s_->entry_of(inode);
       }
     }
     if (!found) {

@@ -228,7 +228,7 @@ void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t
   if (when == When::soon) settle_soon(view, who);
 }
 
-Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
+void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   const std::lock_guard<std::mutex> saving(draft->saving);
   Spot spot;
   Name name;
@@ -236,7 +236,7 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   Op op;
   {
     const std::lock_guard<std::mutex> guard(mutex);
-    if (draft->progress != Progress::written) return {};
+    if (draft->progress != Progress::written) return;
     const Inode& inode = inodes.at(draft->ino);
     spot = spot_of(inode);
     name = {inode.parent, inode.name};
@@ -257,7 +257,6 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   } catch (...) {
     const Failure failure = current_failure();
     session.note_error(spot.path, failure.text);
-    announce(changed(spot.view));  // what was pending with it may have been taken back
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::refused;
     draft->error = failure.text;
@@ -287,20 +286,17 @@ Invalidations Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
       inode.kind = Inode::Kind::draft;
     }
   }
-  Invalidations stale = changed(spot.view);
-  stale.push_back({name.first, name.second});
-  return stale;
+  let_go(spot.view);
 }
 
-Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
+void Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
   {
     const std::lock_guard<std::mutex> guard(mutex);
-    if (--draft->opens > 0) return {};
+    if (--draft->opens > 0) return;
     draft->idle_since = Clock::now();
   }
-  Invalidations stale;
   try {
-    stale = save_draft(draft);  // what no flush saw
+    save_draft(draft);  // what no flush saw
   } catch (...) {
     current_failure();  // told below, by keeping the bytes
   }
@@ -324,7 +320,7 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
   const Inode& inode = inodes.at(draft->ino);
   if (inode.kind == Inode::Kind::scratch) {
     // A new name: empty, it stays what it is; refused, its bytes are kept elsewhere and the name goes.
-    if (draft->progress != Progress::refused) return stale;
+    if (draft->progress != Progress::refused) return;
     const Name name{inode.parent, inode.name};
     ::unlink(inodes.real_of(inode).c_str());
     inodes.at(name.first).scratch_names.erase(name.second);
@@ -332,14 +328,12 @@ Invalidations Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     gone.linked = false;
     inodes.unbind(name.first, name.second);
     drop_draft(draft);
-    stale.push_back({name.first, name.second});
-    return stale;
+    return;
   }
   const bool lingers =
       draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
   const bool awaited = draft->opens > 0 || draft->reserved > 0;  // somebody is on the way to it
   if ((!lingers || draft->is_new) && !awaited) drop_draft(draft);
-  return stale;
 }
 
 }  // namespace ckptree

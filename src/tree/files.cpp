@@ -94,7 +94,7 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
   return opened;
 }
 
-Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, const Caller& caller) {
+void Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, const Caller& caller) {
   const auto handle = s_->handle_at(number);
   if (handle->is_control) {
     State::Spot spot;
@@ -105,15 +105,11 @@ Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, 
     const TreePath below(spot.path.begin() + 1, spot.path.end());
     if (below == TreePath{"report"}) {
       s_->take_report_descriptor(bytes, caller);
-      return {};
+      return;
     }
-    try {
-      control::write(*spot.view->session, below, bytes);
-    } catch (...) {
-      s_->announce(s_->changed(spot.view));  // edits may have been taken back
-      throw;
-    }
-    return s_->changed(spot.view);
+    control::write(*spot.view->session, below, bytes);
+    s_->let_go(spot.view);
+    return;
   }
   if (!handle->file) throw Error(Errc::immutable, "not open for writing");
   if (const auto draft = s_->draft_of(*handle)) {
@@ -123,7 +119,6 @@ Invalidations Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, 
     s_->scratch.write(handle->file->get(), at, bytes, "scratch");
   }
   s_->note_written(*handle);  // scratch may have become a draft meanwhile
-  return {};
 }
 
 std::shared_ptr<Draft> Mount::State::draft_of(const Handle& handle) {
@@ -140,19 +135,19 @@ void Mount::State::note_written(Handle& handle) {
   ++handle.draft->writes;
 }
 
-Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
+void Mount::flush(std::uint64_t number, const Caller& caller) {
   const auto handle = s_->handle_at(number);
   const auto draft = s_->draft_of(*handle);
-  if (!draft) return {};
+  if (!draft) return;
   ProcessPtr owner;
   bool refused = false;
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     owner = draft->owner;
     refused = draft->progress == Progress::refused && handle->wrote;
-    if (draft->progress != Progress::written && !refused) return {};
+    if (draft->progress != Progress::written && !refused) return;
   }
-  if (caller.thread != 0 && s_->processes.of(caller.thread) != owner && !owner->exited()) return {};
+  if (caller.thread != 0 && s_->processes.of(caller.thread) != owner && !owner->exited()) return;
   if (refused) {
     // Every close is refused, not only the first: numpy.save writes through a duplicate and ignores the error of that.
     const std::lock_guard<std::mutex> guard(s_->mutex);
@@ -161,10 +156,10 @@ Invalidations Mount::flush(std::uint64_t number, const Caller& caller) {
   return s_->save_draft(draft);
 }
 
-Invalidations Mount::sync(std::uint64_t number, const Caller&) {
+void Mount::sync(std::uint64_t number, const Caller&) {
   const auto handle = s_->handle_at(number);
   const auto draft = s_->draft_of(*handle);
-  if (!draft) return {};
+  if (!draft) return;
   bool is_scratch = false;
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
@@ -179,24 +174,22 @@ Invalidations Mount::sync(std::uint64_t number, const Caller&) {
     // The kernel syncs after every write of such a handle, halves too; close tells.
     const std::lock_guard<std::mutex> guard(s_->mutex);
     if (draft->progress == Progress::refused) draft->progress = Progress::written;
-    return {};
+    return;
   }
 }
 
-Invalidations Mount::release(std::uint64_t number) {
+void Mount::release(std::uint64_t number) {
   std::shared_ptr<Handle> handle;
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     const auto found = s_->handles.find(number);
-    if (found == s_->handles.end()) return {};
+    if (found == s_->handles.end()) return;
     handle = found->second;
     s_->handles.erase(found);
   }
-  Invalidations stale;
-  if (const auto draft = s_->draft_of(*handle)) stale = s_->close_draft(draft);
+  if (const auto draft = s_->draft_of(*handle)) s_->close_draft(draft);
   const std::lock_guard<std::mutex> guard(s_->mutex);
   s_->inodes.unpin(handle->ino);
-  return stale;
 }
 
 std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
@@ -220,7 +213,7 @@ std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
   }
   // Touched or rewritten in place: if the bytes of this file are the same, they are now in the new generation.
   view->session->refresh(true);
-  s_->announce(s_->changed(view));
+  s_->let_go(view);
   return content().read(at, into);
 }
 

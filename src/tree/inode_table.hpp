@@ -85,7 +85,6 @@ struct Inode {
   unsigned pins = 0;                   // handles, reservations, children: reasons to stay beside the kernel's lookups
   std::weak_ptr<Fd> open_file;         // scratch: what tells about it once it has no name
   bool linked = true;                  // it still has a name
-  Clock::time_point seen{};            // when the kernel was last told about it
   std::optional<std::timespec> mtime;  // set by a user on a committed file, until its bytes change
 };
 

@@ -53,11 +53,6 @@ Mount::Mount(std::shared_ptr<Session> session, MountOptions options)
 
 Mount::~Mount() = default;
 
-void Mount::on_stale(std::function<void(Invalidations)> notify) {
-  const std::lock_guard<std::mutex> guard(s_->notifying);
-  s_->notify = std::move(notify);
-}
-
 void Mount::State::look_at_checkpoint() {
   struct stat st;
   if (::stat(top->path().c_str(), &st) == 0) checkpoint = st;
@@ -91,14 +86,6 @@ std::shared_ptr<Draft> Mount::State::own_replacement(const Name& name, const Cal
   for (auto it = found->second.rbegin(); it != found->second.rend(); ++it)
     if ((*it)->is_new && (*it)->owner == who && (*it)->progress != Draft::Progress::saved) return *it;
   return nullptr;
-}
-
-bool Mount::State::may_last(const Name& name, const Inode& inode) {
-  // A derived file at the top comes and goes with its neighbours, whose removal locks the directory that it would
-  // have to be taken from.
-  const bool derived =
-      inode.node.kind == Node::Kind::file && inode.node.saving == Node::Saving::none && !options.read_only;
-  return !in_flux(name) && !(derived && inodes.at(name.first).view);
 }
 
 bool Mount::State::in_flux(const Name& name) { return hidden.count(name) > 0 || drafts.count(name) > 0; }
@@ -184,13 +171,16 @@ struct stat Mount::State::stat_of(const Inode& inode) {
   return st;
 }
 
-Entry Mount::State::entry_of(Inode& inode, bool lasting) {
-  inode.seen = Clock::now();
+Entry Mount::State::entry_of(Inode& inode) {
   Entry e;
   e.ino = inode.ino;
   e.attributes = stat_of(inode);
   e.attribute_timeout_s = inode.kind == Inode::Kind::control ? 0 : options.attribute_timeout_s;
-  e.entry_timeout_s = lasting && inode.kind != Inode::Kind::control ? options.entry_timeout_s : 0;
+  // An edit changes what stands under other names as well: a value the document, the document its values and tables.
+  // Telling the kernel so takes the lock of their directory, which somebody may hold who waits for the very request that
+  // tells (a rename of the file that is synced), and waits for ever when the daemon is killed. So the kernel remembers
+  // no name where there are edits, and asks each time.
+  e.entry_timeout_s = options.read_only && inode.kind != Inode::Kind::control ? options.entry_timeout_s : 0;
   return e;
 }
 
@@ -219,7 +209,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
     const auto want = s_->wanted.find(caller.thread);
     if (want != s_->wanted.end() && want->second.parent == parent && want->second.name == name) {
       Inode& draft = s_->inodes.at(want->second.draft);
-      return counted(draft, s_->entry_of(draft, false));
+      return counted(draft, s_->entry_of(draft));
     }
     const auto scratch = dir.scratch_names.find(name);
     if (scratch != dir.scratch_names.end()) {
@@ -228,7 +218,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
     }
     if (const auto own = s_->own_replacement(key, caller)) {
       Inode& inode = s_->inodes.at(own->ino);
-      return counted(inode, s_->entry_of(inode, false));
+      return counted(inode, s_->entry_of(inode));
     }
     if (s_->is_hidden(key, caller)) return std::nullopt;
   }
@@ -257,7 +247,7 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
   }
   if (!node) return std::nullopt;
   Inode& inode = s_->version_of(parent, name, spot.path, std::move(*node));
-  return counted(inode, s_->entry_of(inode, s_->may_last(key, inode)));
+  return counted(inode, s_->entry_of(inode));
 }
 
 void Mount::forget(Ino ino, std::uint64_t lookups) {

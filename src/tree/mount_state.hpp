@@ -27,7 +27,7 @@ struct Handle {
     std::optional<Node> node;  // of the model or the control directory
     Ino ino = 0;               // of scratch
   };
-  Ptr<Model> listed;             // the model whose nodes those are
+  Ptr<Model> listed;            // the model whose nodes those are
   std::vector<Listed> entries;  // of a directory, as it was when opened
 };
 
@@ -69,7 +69,7 @@ struct Mount::State {
     } catch (const Error& e) {
       if (e.code() != Errc::stale) throw;
     }
-    if (view->session->refresh(true)) announce(changed(view));
+    if (view->session->refresh(true)) let_go(view);
     return question(*view->session->working());
   }
   std::optional<Node> find(const Spot& spot) {
@@ -81,17 +81,16 @@ struct Mount::State {
   Spot spot_of(const Inode& inode);                                                         // under mutex
   Spot spot_of(Ino parent, const std::string& name);                                        // under mutex
   Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex
-  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real);                                     // under mutex
-  struct stat stat_of(const Inode& inode);                                         // under mutex
-  Entry entry_of(Inode& inode, bool lasting = true);                               // under mutex; counts no lookup
+  Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real);       // under mutex
+  struct stat stat_of(const Inode& inode);                                                  // under mutex
+  Entry entry_of(Inode& inode);                                                    // under mutex; counts no lookup
   void hide(const Name& name, ProcessPtr who, bool removes);                       // under mutex
   bool is_hidden(const Name& name, const Caller& caller);                          // under mutex
   std::shared_ptr<Draft> own_replacement(const Name& name, const Caller& caller);  // under mutex
-  bool may_last(const Name& name, const Inode& inode);  // under mutex: the kernel may remember the name
-  bool in_flux(const Name& name);                       // under mutex: a draft or a hidden name: ask us every time
+  bool in_flux(const Name& name);  // under mutex: a draft or a hidden name: ask us every time
   std::shared_ptr<Handle> handle_at(std::uint64_t handle);
   std::shared_ptr<Draft> draft_of(const Handle& handle);      // takes the mutex
-  void note_written(Handle& handle);  // takes the mutex: bytes of its draft, if it has one
+  void note_written(Handle& handle);                          // takes the mutex: bytes of its draft, if it has one
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);  // under mutex
   void refuse_if_read_only(const std::string& name) const;
   std::string lock_key(Ino ino);  // takes the mutex
@@ -109,9 +108,9 @@ struct Mount::State {
   void end_reservation(pid_t thread);                          // under mutex
   void expire_drafts(Clock::time_point now);                   // under mutex
   void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
-  Invalidations save_draft(const std::shared_ptr<Draft>& draft);
-  void drop_draft(std::shared_ptr<Draft> draft);        // under mutex
-  Invalidations close_draft(const std::shared_ptr<Draft>& draft);
+  void save_draft(const std::shared_ptr<Draft>& draft);
+  void drop_draft(std::shared_ptr<Draft> draft);  // under mutex
+  void close_draft(const std::shared_ptr<Draft>& draft);
   /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
   void store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who);
 
@@ -129,22 +128,21 @@ struct Mount::State {
   void copy_out(const Node& node, const std::string& real, mode_t mode);
   void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
                      const Caller& caller);
-  Invalidations remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
+  void remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
   void go_on_as_draft(Inode& moved, const Found& from, const Found& to, Node stored, const Caller& caller);
-  Invalidations rename_scratch(const Found& from, const Found& to, unsigned flags);
-  Invalidations rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
-                                    bool exchange, const Caller& caller);
-  Invalidations rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
-                              const Caller& caller);
-  Invalidations rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
-                            const Caller& caller);
+  void rename_scratch(const Found& from, const Found& to, unsigned flags);
+  void rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
+                           const Caller& caller);
+  void rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
+                     const Caller& caller);
+  void rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, const Caller& caller);
 
   // ---- after an edit, and without a request: settle.cpp -------------------------------------------------------------
-  Invalidations changed(const std::shared_ptr<View>& view);  // what the kernel may show and is no longer so
+  void let_go(
+      const std::shared_ptr<View>& view);  // of files of older generations, where the same bytes are in the new one
   void take_report_descriptor(Bytes number, const Caller& caller);
-  void announce(Invalidations stale);                           // tells the kernel, some time soon
   void settle_soon(const std::shared_ptr<View>& view, const ProcessPtr& who);
-  Invalidations settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which);
+  void settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which);
   void run_settler();
   void wake();
 
@@ -167,10 +165,6 @@ struct Mount::State {
   struct stat checkpoint {};  // its mode and owner are those of the files shown
   Fd report;
   bool stopping = false;
-
-  // Guards notify, and is held while it is called: whoever takes it away knows that no call is under way.
-  std::mutex notifying;
-  std::function<void(Invalidations)> notify;
 
   Fd wake_up;
   std::thread settler;

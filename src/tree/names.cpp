@@ -106,7 +106,7 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
     handle->draft = draft;
     handle->file = file;
     ++inode.lookups;
-    return {s_->entry_of(inode, false), Opened{s_->keep_handle(handle), false, false}};
+    return {s_->entry_of(inode), Opened{s_->keep_handle(handle), false, false}};
   }
 
   const auto session = f.spot.view->session;
@@ -117,9 +117,8 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
     lock.lock();
   }
   const std::string real = f.scratch ? f.real : s_->real_for(f);
-  Fd file(::open(real.c_str(),
-                                             O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)),
-                                             (mode & ~caller.umask & 07777) | S_IRUSR | S_IWUSR));
+  Fd file(::open(real.c_str(), O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC | (flags & (O_EXCL | O_TRUNC)),
+                 (mode & ~caller.umask & 07777) | S_IRUSR | S_IWUSR));
   if (!file) throw_errno(name);
   handle->file = s_->scratch.share(std::move(file));
   if (::fchown(handle->file->get(), caller.uid, caller.gid) != 0 && ::geteuid() == 0) throw_errno(name);
@@ -138,8 +137,7 @@ std::pair<Entry, Opened> Mount::create(Ino parent, const std::string& name, mode
   return {s_->entry_of(inode), Opened{s_->keep_handle(handle), false, false}};
 }
 
-Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller,
-                                    Entry& made) {
+void Mount::make_directory(Ino parent, const std::string& name, mode_t mode, const Caller& caller, Entry& made) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(f);
@@ -154,13 +152,13 @@ Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t 
     op.path = f.spot.path;
     s_->store(f.spot.view, op, f.spot.view->session->epoch(), false, who);
     const auto node = s_->find(f.spot);
-    Invalidations stale = s_->changed(f.spot.view);
+    s_->let_go(f.spot.view);
     lock.lock();
     if (!node) throw Error(Errc::stale, to_string(f.spot.path) + ": was removed again");
     Inode& inode = s_->version_of(parent, name, f.spot.path, *node);
     ++inode.lookups;
     made = s_->entry_of(inode);
-    return stale;
+    return;
   }
   const std::string real = s_->real_for(f);
   if (::mkdir(real.c_str(), mode & ~caller.umask & 07777) != 0) throw_errno(name);
@@ -168,15 +166,14 @@ Invalidations Mount::make_directory(Ino parent, const std::string& name, mode_t 
   Inode& inode = s_->place_scratch(parent, name, real);
   ++inode.lookups;
   made = s_->entry_of(inode);
-  return {};
 }
 
 void Mount::State::adopt_owner(const std::string& real, const Caller& caller) {
   if (::geteuid() == 0 && ::lchown(real.c_str(), caller.uid, caller.gid) != 0) throw_errno(real);
 }
 
-Invalidations Mount::make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller,
-                               Entry& made) {
+void Mount::make_link(Ino parent, const std::string& name, const std::string& target, const Caller& caller,
+                      Entry& made) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(f);
@@ -187,11 +184,10 @@ Invalidations Mount::make_link(Ino parent, const std::string& name, const std::s
   Inode& inode = s_->place_scratch(parent, name, real);
   ++inode.lookups;
   made = s_->entry_of(inode);
-  return {};
 }
 
-Invalidations Mount::make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller,
-                               Entry& made) {
+void Mount::make_node(Ino parent, const std::string& name, mode_t mode, dev_t device, const Caller& caller,
+                      Entry& made) {
   if (S_ISREG(mode)) {
     auto [entry, opened] = create(parent, name, mode & 07777, O_EXCL | O_WRONLY, caller);
     made = entry;
@@ -207,7 +203,6 @@ Invalidations Mount::make_node(Ino parent, const std::string& name, mode_t mode,
   Inode& inode = s_->place_scratch(parent, name, real);
   ++inode.lookups;
   made = s_->entry_of(inode);
-  return {};
 }
 
 /// The content of a scratch file goes under a name of the checkpoint: rename or link onto it.
@@ -247,7 +242,7 @@ void Mount::State::settle_replaced(const Name& name) {
   hidden.erase(name);
 }
 
-Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made) {
+void Mount::hard_link(Ino ino, Ino parent, const std::string& name, const Caller& caller, Entry& made) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found to = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(to);
@@ -263,11 +258,11 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
   if (target && from_scratch) {  // `ln -f t F`: a write of F
     s_->store_scratch(lock, s_->inodes.real_of(s_->inodes.at(ino)), to, target->saving, caller);
     lock.unlock();
-    Invalidations stale = s_->changed(to.spot.view);
+    s_->let_go(to.spot.view);
     const auto entry = lookup(parent, name, caller);
     if (!entry) throw Error(Errc::stale, to_string(to.spot.path) + ": was removed again");
     made = *entry;
-    return stale;
+    return;
   }
   const std::string real = s_->real_for(to);
   Inode* inode = nullptr;
@@ -288,7 +283,6 @@ Invalidations Mount::hard_link(Ino ino, Ino parent, const std::string& name, con
   }
   ++inode->lookups;
   made = s_->entry_of(*inode);
-  return {};
 }
 
 /// A scratch copy of a file of the checkpoint: what a rename away or a link of it leaves.

@@ -31,13 +31,13 @@ void Mount::State::forget_scratch_name(Ino parent, const std::string& name) {
   else inodes.collect(inode->ino);
 }
 
-Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& caller) {
+void Mount::unlink(Ino parent, const std::string& name, const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   if (const auto own = s_->own_replacement({parent, name}, caller);
       own && s_->inodes.at(own->ino).kind == Inode::Kind::draft) {
     own->progress = Draft::Progress::saved;  // a replacement given up: nothing of it is to be saved
     own->is_new = false;
-    return {};
+    return;
   }
   State::Found f = s_->look(lock, parent, name, caller);
   const std::string place = to_string(f.spot.path);
@@ -45,7 +45,7 @@ Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& c
   if (f.in_control) {
     lock.unlock();
     control::remove(*f.spot.view->session, TreePath(f.spot.path.begin() + 1, f.spot.path.end()));
-    return {};
+    return;
   }
   if (f.scratch || f.in_scratch_dir) {
     // Bytes of a file that is open are given back when it is closed.
@@ -54,7 +54,7 @@ Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& c
     if (::unlink(f.real.c_str()) != 0) throw_errno(place);
     s_->scratch.release(freed);
     s_->forget_scratch_name(parent, name);
-    return {};
+    return;
   }
   if (!f.node || f.hidden) throw Error(Errc::not_found, place + ": no such entry");
   if (f.node->is_directory()) throw Error(Errc::is_directory, place + ": is a directory");
@@ -65,23 +65,23 @@ Invalidations Mount::unlink(Ino parent, const std::string& name, const Caller& c
     s_->hide({parent, name}, who, true);
     lock.unlock();
     s_->wake();
-    return {};
+    return;
   }
   lock.unlock();
   return s_->remove_stored(f.spot, *f.node, who);
 }
 
-Invalidations Mount::State::remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who) {
+void Mount::State::remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who) {
   Op op;
   op.kind = Op::Kind::remove;
   op.path = spot.path;
   Recipe kept = scratch.keep(node.content, to_string(spot.path));
   store(spot.view, op, spot.view->session->epoch(), is_document(spot.path, node), who);
   spot.view->session->keep_removed(spot.path, std::move(kept));
-  return changed(spot.view);
+  let_go(spot.view);
 }
 
-Invalidations Mount::remove_directory(Ino parent, const std::string& name, const Caller& caller) {
+void Mount::remove_directory(Ino parent, const std::string& name, const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   const std::string place = to_string(f.spot.path);
@@ -90,7 +90,7 @@ Invalidations Mount::remove_directory(Ino parent, const std::string& name, const
   if (f.scratch || f.in_scratch_dir) {
     if (::rmdir(f.real.c_str()) != 0) throw_errno(place);
     s_->forget_scratch_name(parent, name);
-    return {};
+    return;
   }
   if (!f.node) throw Error(Errc::not_found, place + ": no such directory");
   if (!f.node->is_directory()) throw Error(Errc::not_directory, place + ": not a directory");
@@ -100,15 +100,12 @@ Invalidations Mount::remove_directory(Ino parent, const std::string& name, const
   const Ino dir = inode ? inode->ino : 0;
   lock.unlock();
   // What the same process removed in it before is removed now, so that `rm -r` of any tool ends in an empty directory.
-  Invalidations stale =
-      s_->settle_hidden([&](const Name& n, const Hidden& h) { return n.first == dir && h.who == who; });
+  s_->settle_hidden([&](const Name& n, const Hidden& h) { return n.first == dir && h.who == who; });
   Op op;
   op.kind = Op::Kind::remove;
   op.path = f.spot.path;
   s_->store(f.spot.view, op, f.spot.view->session->epoch(), false, who);
-  const Invalidations more = s_->changed(f.spot.view);
-  stale.insert(stale.end(), more.begin(), more.end());
-  return stale;
+  s_->let_go(f.spot.view);
 }
 
 }  // namespace ckptree

@@ -18,8 +18,8 @@ void rename_real(const std::string& from, const std::string& to, unsigned flags,
 
 }  // namespace
 
-Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name,
-                            unsigned flags, const Caller& caller) {
+void Mount::rename(Ino parent, const std::string& name, Ino new_parent, const std::string& new_name, unsigned flags,
+                   const Caller& caller) {
   if (flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE))
     throw Error(Errc::invalid, new_name + ": rename flag " + std::to_string(flags) + " is not known");
   std::unique_lock<std::mutex> lock(s_->mutex);
@@ -75,7 +75,7 @@ Invalidations Mount::rename(Ino parent, const std::string& name, Ino new_parent,
 }
 
 /// Scratch to scratch: the real filesystem does it.
-Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, unsigned flags) {
+void Mount::State::rename_scratch(const Found& from, const Found& to, unsigned flags) {
   const bool existed = to.scratch || (to.in_scratch_dir && to.exists_really());
   const std::string real = existed || to.in_scratch_dir ? to.real : scratch.fresh_path();
   const std::uint64_t freed = flags & RENAME_EXCHANGE ? 0 : Scratch::freed_by_removing(real);
@@ -95,7 +95,7 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
       settle_scratch_name(inodes.at(a), to, b_real.empty() && !to.in_scratch_dir ? real : b_real);
       settle_scratch_name(inodes.at(b), from, a_real);
     }
-    return {};
+    return;
   }
   if (other) forget_scratch_name(to.parent, to.name);
   moved = inodes.named(from.parent, from.name);
@@ -104,7 +104,6 @@ Invalidations Mount::State::rename_scratch(const Found& from, const Found& to, u
   } else {
     place_scratch(to.parent, to.name, real);
   }
-  return {};
 }
 
 void Mount::State::settle_scratch_name(Inode& inode, const Found& to, const std::string& real) {
@@ -136,8 +135,8 @@ void Mount::State::go_on_as_draft(Inode& moved, const Found& from, const Found& 
 }
 
 /// A temporary takes the place of a file of the checkpoint: how most editors save.
-Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
-                                                bool exchange, const Caller& caller) {
+void Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
+                                       bool exchange, const Caller& caller) {
   const std::string target = to_string(to.spot.path);
   if (to.node->is_directory()) throw Error(Errc::is_directory, target + ": is a directory");
   if (to.node->saving == Node::Saving::none) throw Error(Errc::immutable, target + ": cannot be edited");
@@ -151,39 +150,35 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
     lock.lock();
     scratch.release(Scratch::freed_by_removing(from.real));
     rename_real(swapped, from.real, 0, from.name);
-    return {{from.parent, from.name}, {to.parent, to.name}};
+    return;
   }
   lock.unlock();
   auto node = find(to.spot);
-  Invalidations stale = changed(to.spot.view);
+  let_go(to.spot.view);
   lock.lock();
   scratch.release(Scratch::freed_by_removing(from.real));
   ::unlink(from.real.c_str());
   Inode* moved = inodes.named(from.parent, from.name);
   if (!moved || !node || !moved->aliases.empty()) {  // with other names it stays scratch under those
     forget_scratch_name(from.parent, from.name);
-    stale.push_back({to.parent, to.name});
-    return stale;
+    return;
   }
   inodes.at(from.parent).scratch_names.erase(from.name);
   if (moved->draft) drop_draft(moved->draft);
   if (!moved->open_file.expired()) {
     go_on_as_draft(*moved, from, to, std::move(*node), caller);
-    stale.push_back({to.parent, to.name});
-    return stale;
+    return;
   }
   // The kernel moves its entry of the temporary onto the name: number and cached bytes are right as they are.
   moved->kind = Inode::Kind::model;
   moved->node = std::move(*node);
   moved->real.clear();
   inodes.move(*moved, to.parent, to.name);
-  stale.push_back({moved->ino, ""});
-  return stale;
 }
 
 /// Both names are the checkpoint's.
-Invalidations Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
-                                          bool exchange, const Caller& caller) {
+void Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
+                                 const Caller& caller) {
   const ProcessPtr who = processes.of(caller.thread);
   lock.unlock();
   Op op;
@@ -205,12 +200,12 @@ Invalidations Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, co
     inodes.move(*moved, to.parent, to.name);
   }
   lock.unlock();
-  return changed(from.spot.view);
+  let_go(from.spot.view);
 }
 
 /// A rename away is never a removal: the new name gets a copy, the mover no longer sees the old one.
-Invalidations Mount::State::rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
-                                        const Caller& caller) {
+void Mount::State::rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to,
+                               const Caller& caller) {
   const std::string target = to_string(to.spot.path);
   if (from.node->saving == Node::Saving::none)
     throw Error(Errc::immutable, to_string(from.spot.path) + ": cannot be moved");
@@ -233,7 +228,6 @@ Invalidations Mount::State::rename_away(std::unique_lock<std::mutex>& lock, cons
   hide({from.parent, from.name}, who, false);
   lock.unlock();
   wake();
-  return {{to.parent, to.name}, {from.parent, from.name}};
 }
 
 }  // namespace ckptree

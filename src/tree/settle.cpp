@@ -24,41 +24,27 @@ constexpr auto kNextOfLoop = milliseconds(20);
 // A change made outside is to be seen within a second, the kernel's timeouts included.
 constexpr auto kLook = milliseconds(250);
 
-bool is_remembered_by_kernel(const Inode& inode, double timeout_s, Clock::time_point now) {
-  const std::chrono::duration<double> age = now - inode.seen;
-  return inode.lookups > 0 && age.count() < timeout_s + 0.1;
-}
-
 }  // namespace
 
-Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
+void Mount::State::let_go(const std::shared_ptr<View>& view) {
   const Ptr<Model> model = view->session->working();
   struct Known {
-    Ino ino, parent;
-    std::string name;
+    Ino ino;
     TreePath path;
-    Node node;
+    std::string tag;
   };
   std::vector<Known> known;
-  Invalidations stale;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     look_at_checkpoint();
-    const auto now = Clock::now();
-    const double timeout = std::max(options.entry_timeout_s, options.attribute_timeout_s);
     for (auto& [ino, inode] : inodes.all()) {
-      if (inode.kind != Inode::Kind::model || inode.view || inodes.view_of(inode) != view) continue;
-      const bool remembered = is_remembered_by_kernel(inode, timeout, now);
-      if (inode.node.kind != Node::Kind::file) {
-        if (remembered) stale.push_back({ino, ""});
-        if (!remembered) continue;
-      }
-      // Besides what the kernel may show: what holds on to files of an old generation.
-      const bool holds =
-          std::any_of(inode.node.content.pieces.begin(), inode.node.content.pieces.end(),
-                      [](const Recipe::Piece& p) { return !std::holds_alternative<std::string>(p.from); });
-      if (remembered || (holds && (inode.pins > 0 || inode.lookups > 0)))
-        known.push_back({ino, inode.parent, inode.name, inodes.path_of(inode), inode.node});
+      if (inode.kind != Inode::Kind::model || inode.node.kind != Node::Kind::file) continue;
+      if (inode.pins == 0 && inode.lookups == 0) continue;
+      const auto& pieces = inode.node.content.pieces;
+      const bool holds = std::any_of(pieces.begin(), pieces.end(), [](const Recipe::Piece& p) {
+        return !std::holds_alternative<std::string>(p.from);
+      });
+      if (holds && inodes.view_of(inode) == view) known.push_back({ino, inodes.path_of(inode), inode.node.content.tag});
     }
   }
   for (Known& k : known) {
@@ -66,21 +52,13 @@ Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
     try {
       now = model->find(k.path);
     } catch (...) {
-      now.reset();  // damaged or not readable now: the kernel shall ask and be told
+      continue;  // damaged or not readable now: who reads it is told
     }
-    const bool same = now && now->kind == k.node.kind && now->content.tag == k.node.content.tag &&
-                      now->mtime.tv_sec == k.node.mtime.tv_sec;
-    if (!same) stale.push_back({k.parent, k.name});
-    if (!now || now->kind != Node::Kind::file || now->content.tag != k.node.content.tag) continue;
+    if (!now || now->kind != Node::Kind::file || now->content.tag != k.tag) continue;
     const std::lock_guard<std::mutex> guard(mutex);
-    if (Inode* inode = inodes.find(k.ino)) inode->node = std::move(*now);
+    Inode* inode = inodes.find(k.ino);
+    if (inode && inode->node.content.tag == k.tag) inode->node = std::move(*now);
   }
-  return stale;
-}
-
-void Mount::State::announce(Invalidations stale) {
-  const std::lock_guard<std::mutex> guard(notifying);
-  if (notify && !stale.empty()) notify(std::move(stale));
 }
 
 void Mount::State::wake() {
@@ -103,7 +81,7 @@ void Mount::State::settle_soon(const std::shared_ptr<View>& view, const ProcessP
   wake();
 }
 
-Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which) {
+void Mount::State::settle_hidden(const std::function<bool(const Name&, const Hidden&)>& which) {
   struct Gone {
     Name name;
     Hidden hidden;
@@ -119,7 +97,8 @@ Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, 
         continue;
       }
       if (!which(it->first, it->second) || replaced_soon) {
-        if (replaced_soon) it->second.until = std::max(it->second.until, Clock::now() + kQuiet);  // looked at again then
+        if (replaced_soon)
+          it->second.until = std::max(it->second.until, Clock::now() + kQuiet);  // looked at again then
         ++it;
         continue;
       }
@@ -131,21 +110,17 @@ Invalidations Mount::State::settle_hidden(const std::function<bool(const Name&, 
       it = hidden.erase(it);
     }
   }
-  Invalidations stale;
   for (const Gone& gone : settled) {
-    stale.push_back({gone.name.first, gone.name.second});
     if (!gone.hidden.removes) continue;
     try {
       const auto node = find(gone.spot);
       if (!node) continue;
-      const Invalidations more = remove_stored(gone.spot, *node, gone.hidden.who);
-      stale.insert(stale.end(), more.begin(), more.end());
+      remove_stored(gone.spot, *node, gone.hidden.who);
     } catch (...) {
       gone.spot.view->session->note_error(gone.spot.path, current_failure().text);
       log(current_failure().text);
     }
   }
-  return stale;
 }
 
 void Mount::State::run_settler() {
@@ -178,8 +153,7 @@ void Mount::State::run_settler() {
     std::uint64_t ignored;
     if (::read(wake_up.get(), &ignored, sizeof ignored) < 0) ignored = 0;
 
-    Invalidations stale =
-        settle_hidden([](const Name&, const Hidden& h) { return h.who->exited() || Clock::now() >= h.until; });
+    settle_hidden([](const Name&, const Hidden& h) { return h.who->exited() || Clock::now() >= h.until; });
     std::vector<std::shared_ptr<View>> due;
     lock.lock();
     const auto now = Clock::now();
@@ -198,29 +172,24 @@ void Mount::State::run_settler() {
     const auto all = views;
     lock.unlock();
 
-    const auto add = [&](const std::shared_ptr<View>& view) {
-      const Invalidations more = changed(view);
-      stale.insert(stale.end(), more.begin(), more.end());
-    };
     for (const auto& view : due) {
       try {
         view->session->commit();
       } catch (...) {
         log(current_failure().text);
       }
-      add(view);
+      let_go(view);
     }
     if (look) {
       next_look = Clock::now() + kLook;
       for (const auto& view : all) {
         try {
-          if (view->session->refresh()) add(view);
+          if (view->session->refresh()) let_go(view);
         } catch (...) {
           view->session->note_error({}, current_failure().text);
         }
       }
     }
-    announce(std::move(stale));
     lock.lock();
   }
 }

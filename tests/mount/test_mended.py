@@ -5,7 +5,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -144,6 +148,56 @@ class Quota(MountTest):
             os.unlink(self.path("f"))
         self.write("small", "fits")
         os.unlink(self.path("small"))
+
+
+STORM = """
+import contextlib, os, sys, time
+folder, kind, end = sys.argv[1], sys.argv[2], time.monotonic() + float(sys.argv[3])
+k, other, t = (os.path.join(folder, name) for name in ("metadata/k", "metadata/k2", "t" + str(os.getpid())))
+while time.monotonic() < end:
+    with contextlib.suppress(OSError):
+        if kind == "sync":
+            fd = os.open(k, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+            os.write(fd, b"1")
+            os.fsync(fd)
+            os.close(fd)
+        elif kind == "move":
+            os.rename(k, other)
+        else:
+            open(t, "w").close()
+            os.rename(t, t + "~")
+            os.unlink(t + "~")
+"""
+
+
+class Storm(MountTest):
+    """Syncs wait for nothing that a rename beside them holds, and nobody waits for a daemon that is gone."""
+
+    def storm(self, mount, seconds):
+        kinds = ("sync", "sync", "move", "scratch", "scratch")
+        return [
+            subprocess.Popen([sys.executable, "-c", STORM, str(mount.path), kind, str(seconds)]) for kind in kinds
+        ]
+
+    def test_syncs_and_renames_of_one_name_go_on(self):
+        for child in self.storm(self.mount, 1.5):
+            self.assertEqual(child.wait(timeout=20 * harness.SLOWNESS), 0)
+
+    def test_everybody_ends_when_the_daemon_does(self):
+        for number, end in enumerate((signal.SIGTERM, signal.SIGKILL) * 2):
+            mount = self.mount_at(f"other{number}")
+            children = self.storm(mount, 30 * harness.SLOWNESS)
+            time.sleep(0.4)
+            mount.daemon.send_signal(end)
+            mount.daemon.wait(timeout=20 * harness.SLOWNESS)
+            self.mounts.remove(mount)
+            mount.kill()
+            for child in children:
+                child.kill()
+                child.wait(timeout=20 * harness.SLOWNESS)
+        run([harness.ckptree, "ls", str(self.source)])  # sweeps what the killed ones left
+        mount = self.mount_at("last")
+        self.assertIn("version", json.loads((mount / "metadata.json").read_text()))
 
 
 class Outside(MountTest):
