@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 
 #include "ckptree/error.hpp"
 #include "tree/mount_state.hpp"
@@ -123,6 +124,19 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
   const std::string target = to_string(to.spot.path);
   if (to.node->is_directory()) throw Error(Errc::is_directory, target + ": is a directory");
   if (to.node->saving == Node::Saving::none) throw Error(Errc::immutable, target + ": cannot be edited");
+  if (to.node->kind == Node::Kind::link) {
+    char link[PATH_MAX];
+    const ssize_t n = ::readlink(from.real.c_str(), link, sizeof link);
+    if (n < 0 || exchange) throw Error(Errc::rejected, target + ": only a symbolic link can take its place");
+    store_link(lock, std::string(link, static_cast<std::size_t>(n)), to, caller);
+    ::unlink(from.real.c_str());
+    forget_scratch_name(from.parent, from.name);
+    lock.unlock();
+    Invalidations stale = changed(to.spot.view);
+    stale.push_back({from.parent, from.name});
+    stale.push_back({to.parent, to.name});
+    return stale;
+  }
   const Node old = *to.node;
   store_scratch(lock, from.real, to, to.node->saving, caller);
   if (exchange) {
@@ -167,7 +181,9 @@ Invalidations Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, co
   op.kind = exchange ? Op::Kind::exchange : Op::Kind::rename;
   op.path = from.spot.path;
   op.to = to.spot.path;
-  store(from.spot.view, op, from.spot.view->session->epoch(), false, who);
+  // A directory that is saved as a whole is one document: `mv next rows/`.
+  const bool whole = from.node->is_directory() && from.node->saving == Node::Saving::whole;
+  store(from.spot.view, op, from.spot.view->session->epoch(), whole, who);
   lock.lock();
   hidden.erase({to.parent, to.name});
   Inode* moved = inodes.named(from.parent, from.name);

@@ -69,6 +69,7 @@ Invalidations Mount::State::changed(const std::shared_ptr<View>& view) {
       now.reset();  // damaged or not readable now: the kernel shall ask and be told
     }
     const bool same = now && now->kind == k.node.kind && now->content.tag == k.node.content.tag &&
+                      now->target == k.node.target &&
                       now->mtime.tv_sec == k.node.mtime.tv_sec;
     if (!same) stale.push_back({k.parent, k.name});
     if (!now || now->kind != Node::Kind::file || now->content.tag != k.node.content.tag) continue;
