@@ -4,16 +4,18 @@
 #include <system_error>
 
 #include "ckptree/source.hpp"
+#include "cli/location.hpp"
 #include "cli/status.hpp"
 #include "commit/real_disk.hpp"
 #include "commit/store.hpp"
+#include "formats/earth2studio/format.hpp"
 #include "formats/torch/format.hpp"
 
 namespace ckptree::cli {
 
 namespace {
 
-const Format* const kFormats[] = {&torch_format()};
+const Format* const kFormats[] = {&torch_format(), &earth2studio_format()};
 
 const Format& format_of(const Ptr<Source>& source, const Options& options) {
   for (const Format* f : kFormats)
@@ -33,13 +35,21 @@ std::string about(const std::string& source, const std::string& real, const std:
 
 }  // namespace
 
-std::shared_ptr<Session> open_session(const std::string& path, const Options& options) {
+std::shared_ptr<Session> open_session(const std::string& given, const Options& wanted) {
+  Options options = wanted;
+  const std::string path = locate(given, options);
   std::string real;
   try {
     const Ptr<Source> source = open_source(path);
     real = source->path();
     StoreOptions store;
     store.view = options.view;
+    store.view.open_nested = [wanted](const std::string& nested) {
+      Options inner = wanted;  // what named this one does not name those in it
+      inner.kind.clear();
+      inner.view.rank.reset();
+      return open_session(nested, inner);
+    };
     store.split_links = options.split_links;
     const Format& format = format_of(source, options);
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval);
