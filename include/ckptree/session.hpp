@@ -136,7 +136,8 @@ class Session {
 
   struct Made {  // an edit that was committed, to notice when another program undoes it
     Op op;
-    std::string before, after;  // Model::identity
+    std::string before, after;  // Model::identity; empty: it is gone
+    bool survived = false;      // a change made outside: whoever made it knows of the edit
   };
 
   /// What an edit is made on, so that it can be made without holding a lock.

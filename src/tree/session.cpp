@@ -151,9 +151,13 @@ void Session::remember(const std::vector<Op>& ops, const Model& before, const Mo
   for (const Op& op : ops) {
     const std::string was = before.identity(op.path), is = after.identity(op.path);
     if (was.empty() || was == is) continue;
-    for (Made& earlier : made_)
-      if (earlier.after == was) earlier.after = is;  // edited once more by ourselves
-    made_.push_back({op, was, is});
+    std::string origin = was;
+    for (Made& earlier : made_) {
+      if (earlier.after != was) continue;
+      earlier.after = is;  // edited once more by ourselves
+      origin = earlier.before;
+    }
+    made_.push_back({op, origin, is});
     if (made_.size() > kWatched) made_.pop_front();
   }
 }
@@ -161,7 +165,10 @@ void Session::remember(const std::vector<Op>& ops, const Model& before, const Mo
 std::vector<Session::Logged> Session::take_undone(const Model& now) {
   std::vector<Logged> undone;
   for (auto it = made_.begin(); it != made_.end();) {
-    const bool gone = (it->after.empty() || !now.has(it->after)) && now.has(it->before);
+    // What a program that knows of the edit takes away later (a row that it prunes) was not undone.
+    const bool gone = it->after.empty() ? now.has(it->before)
+                                        : !now.has(it->after) && (now.has(it->before) || !it->survived);
+    it->survived = true;
     if (gone) undone.push_back({it->op, epoch_});
     it = gone ? made_.erase(it) : std::next(it);
   }

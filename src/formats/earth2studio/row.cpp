@@ -45,6 +45,7 @@ Recipe whole_file(const Ptr<File>& file) {
 Row::Row(const Row& other)
     : source_(other.source_),
       entry_(other.entry_),
+      catalog_(other.catalog_),
       edited_metadata_(other.edited_metadata_),
       edited_labels_(other.edited_labels_),
       edited_states_(other.edited_states_) {}
@@ -56,13 +57,23 @@ std::string Row::commit() const {
   return "commits/" + id;
 }
 
+bool Row::is_outdated() const {
+  try {
+    return source_->open("catalog.json")->fingerprint() != catalog_;
+  } catch (const std::exception&) {
+    return catalog_ != Fingerprint{};
+  }
+}
+
 Ptr<File> Row::open(const std::string& path) const {
   const std::string place = commit() + "/" + path;
   try {
     return source_->open(place);
   } catch (const std::system_error& e) {
     if (e.code().value() == EIO) throw;
-    throw Error(Errc::corrupt, place + ": cannot be read: " + e.code().message());
+    const std::string sentence = place + ": cannot be read: " + e.code().message();
+    if (is_outdated()) throw Error(Errc::stale, sentence + "; the catalog was replaced since it was listed");
+    throw Error(Errc::corrupt, sentence);
   } catch (const Error& e) {
     throw Error(Errc::corrupt, e.what());
   }

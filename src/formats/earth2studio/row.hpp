@@ -26,7 +26,9 @@ struct StoredState {
 /// Immutable.
 class Row {
  public:
-  Row(Ptr<Source> source, std::shared_ptr<const Entry> entry) : source_(std::move(source)), entry_(std::move(entry)) {}
+  /// @param catalog  what the catalog looked like when the entry was read from it
+  Row(Ptr<Source> source, std::shared_ptr<const Entry> entry, const Fingerprint& catalog)
+      : source_(std::move(source)), entry_(std::move(entry)), catalog_(catalog) {}
 
   /// As stored: edits are not in it.
   const Entry& entry() const noexcept { return *entry_; }
@@ -36,7 +38,8 @@ class Row {
 
   /// "commits/ID". @throws Error Errc::corrupt for an id that is no file name
   std::string commit() const;
-  /// A file of the commit. @throws Error Errc::corrupt when it is not there
+  /// A file of the commit. @throws Error Errc::corrupt when it is not there; Errc::stale when that is because a run has
+  ///         swept the commit since
   Ptr<File> open(const std::string& path) const;
   /// @throws Error Errc::corrupt when it is missing or damaged
   std::shared_ptr<const Json> manifest() const;
@@ -58,10 +61,12 @@ class Row {
  private:
   /// A copy to be edited; what was read lazily is read again.
   Row(const Row& other);
+  bool is_outdated() const;
   std::shared_ptr<const StoredState> read_state(const std::string& id) const;
 
   const Ptr<Source> source_;
   const std::shared_ptr<const Entry> entry_;
+  const Fingerprint catalog_;
   std::shared_ptr<const Document> edited_metadata_, edited_labels_;
   std::map<std::string, std::shared_ptr<const StoredState>> edited_states_;
   Lazy<Json> manifest_;

@@ -44,10 +44,11 @@ State initial_state(const Ptr<Source>& source, const ViewOptions& options) {
     if (is_rank_name(name)) store->ranks.push_back(name.substr(5));
   }
   auto rows = std::make_shared<Rows>();
+  const Fingerprint seen = store->catalog ? store->catalog->fingerprint() : Fingerprint{};
   Catalog catalog = read_catalog(*source);
   // Ranks of a run have catalogs of their own; the directory above them has none.
   if (!catalog.entries.empty() || !catalog.rebuilt) store->ranks.clear();
-  for (auto& entry : catalog.entries) rows->push_back(std::make_shared<const Row>(source, std::move(entry)));
+  for (auto& entry : catalog.entries) rows->push_back(std::make_shared<const Row>(source, std::move(entry), seen));
   store->rebuilt = catalog.rebuilt;
   if (store->ranks.empty()) store->warnings = std::move(catalog.warnings);
   return {std::move(store), options, std::move(rows)};
