@@ -26,6 +26,8 @@ struct ViewOptions {
   std::optional<std::uint64_t> history_size;        // -o history_size=: rows of equal labels that are kept
   std::optional<std::uint64_t> rank, world_size;    // -o rank=, -o world_size=: of the rows that are written
   std::string store_name;                           // of e2s:NAME; empty: told by what is stored
+  /// Whether something is a checkpoint: what a collection shows of a folder.
+  std::function<bool(const std::string& path)> is_checkpoint;
   /// Opens another checkpoint, for nested nodes; empty: they cannot be entered.
   std::function<std::shared_ptr<Session>(const std::string& path)> open_nested;
 };

@@ -8,6 +8,7 @@
 #include "cli/status.hpp"
 #include "commit/real_disk.hpp"
 #include "commit/store.hpp"
+#include "formats/collection/format.hpp"
 #include "formats/earth2studio/format.hpp"
 #include "formats/torch/format.hpp"
 
@@ -15,7 +16,7 @@ namespace ckptree::cli {
 
 namespace {
 
-const Format* const kFormats[] = {&torch_format(), &earth2studio_format()};
+const Format* const kFormats[] = {&torch_format(), &earth2studio_format(), &collection_format()};
 
 const Format& format_of(const Ptr<Source>& source, const Options& options) {
   for (const Format* f : kFormats)
@@ -24,6 +25,18 @@ const Format& format_of(const Ptr<Source>& source, const Options& options) {
   // TorchScript archive, a truncated zip).
   kFormats[0]->open(source, options.view);
   return *kFormats[0];
+}
+
+/// What a collection shows as a checkpoint of its own.
+bool is_checkpoint(const std::string& path) {
+  try {
+    const Ptr<Source> source = open_source(path);
+    for (const Format* f : kFormats)
+      if (f != &collection_format() && f->claims(*source)) return true;
+  } catch (const std::exception&) {
+    // Not to be read: not shown.
+  }
+  return false;
 }
 
 /// The sentence begins with the source as the user spelled it, whatever the layers below called it.
@@ -44,14 +57,17 @@ std::shared_ptr<Session> open_session(const std::string& given, const Options& w
     real = source->path();
     StoreOptions store;
     store.view = options.view;
-    store.view.open_nested = [wanted](const std::string& nested) {
+    store.split_links = options.split_links;
+    const Format& format = format_of(source, options);
+    const bool hides = &format == &collection_format() && !wanted.data;
+    store.view.is_checkpoint = is_checkpoint;
+    store.view.open_nested = [wanted, hides](const std::string& nested) {
       Options inner = wanted;  // what named this one does not name those in it
       inner.kind.clear();
       inner.view.rank.reset();
+      inner.view.no_data |= hides;  // so that grep -r and cp -r stay small
       return open_session(nested, inner);
     };
-    store.split_links = options.split_links;
-    const Format& format = format_of(source, options);
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval);
   } catch (const std::system_error& e) {
     const int number = e.code().value();

@@ -70,7 +70,7 @@ void set_folder(Options& o, const std::string& v) {
 }
 
 void set_kind(Options& o, const std::string& v) {
-  if (v != "torch" && v != "earth2studio") refuse("kind", "torch or earth2studio", v);
+  if (v != "torch" && v != "earth2studio" && v != "collection") refuse("kind", "torch, earth2studio or collection", v);
   o.kind = v;
 }
 
@@ -102,7 +102,7 @@ constexpr Option kOwn[] = {
      [](Options& o, const std::string&) { o.view.read_only = true; }},
     {"edit", "documents|all", "documents", nullptr, "what can be edited",
      [](Options& o, const std::string& v) { o.view.edit_all = choice("edit", v, "documents", "all"); }},
-    {"kind", "torch|earth2studio", nullptr, nullptr, "take the source for this kind, whatever it looks like", set_kind},
+    {"kind", "torch|earth2studio|collection", nullptr, nullptr, "take the source for this kind, whatever it looks like", set_kind},
     {"name", "NAME", "anemoi.json", nullptr, "file name of the metadata member", set_name},
     {"folder", "FOLDER", "anemoi-metadata", nullptr, "where in the archive new metadata goes", set_folder},
     {"remove", "metadata|all", "metadata", nullptr, "what rm metadata.json removes: all takes the arrays too",
@@ -110,7 +110,10 @@ constexpr Option kOwn[] = {
     {"nodata", nullptr, nullptr, nullptr, "hide the data of tensors",
      [](Options& o, const std::string&) { o.view.no_data = true; }},
     {"data", nullptr, nullptr, nullptr, "show the data of tensors (the default for a single checkpoint)",
-     [](Options& o, const std::string&) { o.view.no_data = false; }},
+     [](Options& o, const std::string&) {
+       o.view.no_data = false;
+       o.data = true;
+     }},
     {"rank", "N", nullptr, nullptr, "of a store with ranks, this one alone",
      [](Options& o, const std::string& v) { o.view.rank = counted<999'999>("rank", v, "the number of a rank"); }},
     {"world_size", "N", nullptr, nullptr, "how many ranks the run has whose rows are written",

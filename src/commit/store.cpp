@@ -51,8 +51,8 @@ class Store final : public Checkpoint {
   Store(const Format& format, std::string path, Disk& disk, StoreOptions options)
       : format_(format),
         path_(std::move(path)),
-        is_directory_(!format.commit_point().empty() && disk.is_directory(path_)),
-        target_(is_directory_ ? path_ + "/" + format.commit_point() : path_),
+        is_directory_(disk.is_directory(path_)),
+        target_(is_directory_ && !format.commit_point().empty() ? path_ + "/" + format.commit_point() : path_),
         disk_(disk),
         options_(std::move(options)) {}
 

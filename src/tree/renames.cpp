@@ -124,21 +124,15 @@ Invalidations Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lo
   const std::string target = to_string(to.spot.path);
   if (to.node->is_directory()) throw Error(Errc::is_directory, target + ": is a directory");
   if (to.node->saving == Node::Saving::none) throw Error(Errc::immutable, target + ": cannot be edited");
-  if (to.node->kind == Node::Kind::link) {
+  const Node old = *to.node;
+  if (old.kind == Node::Kind::link) {
     char link[PATH_MAX];
     const ssize_t n = ::readlink(from.real.c_str(), link, sizeof link);
     if (n < 0 || exchange) throw Error(Errc::rejected, target + ": only a symbolic link can take its place");
     store_link(lock, std::string(link, static_cast<std::size_t>(n)), to, caller);
-    ::unlink(from.real.c_str());
-    forget_scratch_name(from.parent, from.name);
-    lock.unlock();
-    Invalidations stale = changed(to.spot.view);
-    stale.push_back({from.parent, from.name});
-    stale.push_back({to.parent, to.name});
-    return stale;
+  } else {
+    store_scratch(lock, from.real, to, old.saving, caller);
   }
-  const Node old = *to.node;
-  store_scratch(lock, from.real, to, to.node->saving, caller);
   if (exchange) {
     const std::string swapped = scratch.fresh_path();
     const mode_t mode = mode_of_copies();

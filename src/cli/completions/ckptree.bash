@@ -31,7 +31,7 @@ _ckptree() {
     [[ $current == '=' ]] && option=$previous current=
     case ${option##*,} in
       edit) COMPREPLY=($(compgen -W 'documents all' -- "$current")) ;;
-      kind) COMPREPLY=($(compgen -W 'torch earth2studio' -- "$current")) ;;
+      kind) COMPREPLY=($(compgen -W 'torch earth2studio collection' -- "$current")) ;;
       remove) COMPREPLY=($(compgen -W 'metadata all' -- "$current")) ;;
       flush_interval) COMPREPLY=($(compgen -W 'auto 1 none' -- "$current")) ;;
       level) COMPREPLY=($(compgen -W '0 1 2' -- "$current")) ;;

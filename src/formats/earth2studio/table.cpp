@@ -23,18 +23,53 @@ std::string escaped(Bytes field) {
   return text;
 }
 
+/// A directory of a source as a source of its own.
+class Below final : public Source {
+ public:
+  Below(Ptr<Source> source, std::string directory)
+      : source_(std::move(source)), directory_(std::move(directory)), path_(source_->path() + "/" + directory_) {}
+  const std::string& path() const override { return path_; }
+  bool is_directory() const override { return true; }
+  Names list(const std::string& relative) const override { return source_->list(below(relative)); }
+  Ptr<File> open(const std::string& relative) const override { return source_->open(below(relative)); }
+
+ private:
+  std::string below(const std::string& relative) const {
+    return relative.empty() ? directory_ : directory_ + "/" + relative;
+  }
+  Ptr<Source> source_;
+  std::string directory_, path_;
+};
+
 struct Line {
+  std::size_t row;  // in its rank
+  std::shared_ptr<const Entry> entry;
   Json labels, metadata;
 };
 
+/// The rows of a store; of one with ranks those of all, rank after rank.
+std::vector<Line> lines_of(const State& state) {
+  std::vector<Line> lines;
+  const auto add = [&](std::size_t row, const std::shared_ptr<const Entry>& entry) {
+    lines.push_back({row, entry, entry->labels(), entry->metadata()});
+  };
+  for (std::size_t i = 0; i < state.rows->size(); ++i) {
+    const Row& row = *(*state.rows)[i];
+    add(i, row.is_edited() ? edited_entry(row) : row.stored());
+  }
+  for (const std::string& rank : state.store->ranks) {
+    const Entries entries = read_catalog(Below(state.store->source, "rank_" + rank)).entries;
+    for (std::size_t i = 0; i < entries.size(); ++i) add(i, entries[i]);
+  }
+  return lines;
+}
+
 std::string table(const State& state) {
   std::set<std::string> labels, metadata;
-  std::vector<Line> lines;
-  for (const auto& row : *state.rows) {
-    const auto entry = row->is_edited() ? edited_entry(*row) : row->stored();
-    lines.push_back({entry->labels(), entry->metadata()});
-    for (const auto& m : lines.back().labels.members) labels.insert(m.first);
-    for (const auto& m : lines.back().metadata.members) metadata.insert(m.first);
+  const std::vector<Line> lines = lines_of(state);
+  for (const Line& line : lines) {
+    for (const auto& m : line.labels.members) labels.insert(m.first);
+    for (const auto& m : line.metadata.members) metadata.insert(m.first);
   }
   std::string text = "row\tcommit_id";
   for (const std::string& name : labels) text += "\t" + escaped(metadata.count(name) ? "label." + name : name);
@@ -45,11 +80,11 @@ std::string table(const State& state) {
     text += '\t';
     if (value) text += escaped(displayed(*value));
   };
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const Entry& entry = (*state.rows)[i]->entry();
-    text += std::to_string(i) + "\t" + escaped(entry.commit_id());
-    for (const std::string& name : labels) cell(lines[i].labels, name);
-    for (const std::string& name : metadata) cell(lines[i].metadata, name);
+  for (const Line& line : lines) {
+    const Entry& entry = *line.entry;
+    text += std::to_string(line.row) + "\t" + escaped(entry.commit_id());
+    for (const std::string& name : labels) cell(line.labels, name);
+    for (const std::string& name : metadata) cell(line.metadata, name);
     text += "\t" + std::to_string(entry.write_count()) + "\t" + escaped(entry.saved_at()) + "\t" +
             std::to_string(entry.rank()) + "\t" + std::to_string(entry.world_size()) + "\n";
   }
