@@ -52,6 +52,9 @@ struct Plan {
   std::string lock;       // what is locked instead, when the target may be missing; empty: the target
   std::string temporary;  // a file or a directory, removed when a step fails; empty when there is none
   std::vector<Step> steps;
+  /// Identities (Model::identity) that are there afterwards, and those that are not: another program may write over the
+  /// commit before it is read again.
+  std::vector<std::string> made, unmade;
   /// Where the plan's bytes go, for status.json and the benchmarks: written, without what is cloned.
   std::uint64_t bytes_written = 0;
 };

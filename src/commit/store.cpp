@@ -1,5 +1,6 @@
 #include "commit/store.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "ckptree/error.hpp"
@@ -102,8 +103,14 @@ class Store final : public Checkpoint {
     Medium medium;
     medium.reflink = !is_directory_ && shares_blocks();
     medium.temporary = temporary_name(target_, is_directory_);
-    execute(format_.plan(*base.model, *source, changes, medium), base.seen, disk_);
-    return open_generation(base.generation + 1);
+    const Plan plan = format_.plan(*base.model, *source, changes, medium);
+    execute(plan, base.seen, disk_);
+    Snapshot fresh = open_generation(base.generation + 1);
+    const auto there = [&](const std::string& identity) { return fresh.model->has(identity); };
+    if (!std::all_of(plan.made.begin(), plan.made.end(), there) ||
+        std::any_of(plan.unmade.begin(), plan.unmade.end(), there))
+      throw Error(Errc::stale, path_ + ": another program wrote over the commit at once");
+    return fresh;
   }
 
  private:

@@ -246,9 +246,17 @@ Plan plan(const State& base, const Source& source, const ChangeSet& changes, con
       Step rename = step(Step::Kind::rename, store + "/commits/" + id);
       rename.from = stage + "/" + id;
       exchange.expected.push_back(rename.path + "/manifest.json");
+      plan.made.push_back(id);
       add(std::move(rename));
     }
     add(step(Step::Kind::sync_dir, store + "/commits"));
+  }
+  if (commits.empty()) {  // rows were dropped or moved
+    std::set<std::string> left;
+    for (const auto& entry : parse_catalog(changes.at(kCatalog)->content.text(kMaxCatalog, kCatalog), kCatalog))
+      left.insert(entry->commit_id());
+    for (const auto& row : *base.rows)
+      if (left.count(row->entry().commit_id()) == 0) plan.unmade.push_back(row->entry().commit_id());
   }
   put(stage + "/" + kCatalog, changes.at(kCatalog)->content);
   exchange.from = stage + "/" + kCatalog;

@@ -174,6 +174,20 @@ class Fields {
   Written& out_;
 };
 
+/// The last row's payload of a metadata value: tells a tuple from a list, a tensor from an array.
+const Json* payload_of(const std::shared_ptr<const Json>& manifest, const std::string& key) {
+  const Json* metadata = manifest ? manifest->find("metadata") : nullptr;
+  return metadata ? metadata->find(key) : nullptr;
+}
+
+std::shared_ptr<const Json> manifest_of(const Row* row) {
+  try {
+    return row ? row->manifest() : nullptr;
+  } catch (const Error&) {
+    return nullptr;  // a damaged row tells nothing
+  }
+}
+
 std::string required(const Next& next, const TreePath& state, const char* name) {
   TreePath path = state;
   path.emplace_back(name);
@@ -227,13 +241,14 @@ Written written(const Next& next, const Row* last) {
   out.manifest = Json::object();
   const std::string place = "next/metadata.json";
   const Json values = next.metadata ? parse(next.metadata->text(), place) : Json::object();
+  const auto last_manifest = manifest_of(last);
   Json payloads = Json::object(), shown = Json::object(), keys = Json::list();
   for (const auto& [key, given] : values.members) {
     const std::string at = place + ": " + key;
     check_decodes(given, at);
     // As upstream's write does with arrays of one element.
     const bool single = is_array_label(given) && given.find("values")->items.size() == 1;
-    Both both = merge(nullptr, nullptr, single ? given.find("values")->items[0] : given, hashed(key), at);
+    Both both = merge(payload_of(last_manifest, key), nullptr, single ? given.find("values")->items[0] : given, hashed(key), at);
     for (auto& [path, bytes] : both.arrays) out.files["metadata/" + path] = Recipe::literal(std::move(bytes));
     payloads.set(key, std::move(both.payload));
     shown.set(key, std::move(both.value));
