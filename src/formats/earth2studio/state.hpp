@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,13 @@
 
 namespace ckptree::earth2studio {
 
+/// The last catalog.tsv, and the rows that it was made of: the kernel asks for the size before it reads.
+struct LastTable {
+  std::mutex mutex;  // guards both; nothing else is taken while it is held
+  std::shared_ptr<const Rows> rows;
+  Recipe content;
+};
+
 /// A store as it was read: what the rows of every later state come from.
 struct Store {
   Ptr<Source> source;
@@ -19,6 +27,7 @@ struct Store {
   bool rebuilt = false;
   std::vector<std::string> warnings;
   Names ranks;  // "000000"; of a store with ranks, which has no rows
+  std::shared_ptr<LastTable> last_table = std::make_shared<LastTable>();
 };
 
 /// One state of a store.

@@ -94,7 +94,19 @@ std::string table(const State& state) {
 }  // namespace
 
 std::optional<Node> show_table(const State& state, const Match&) {
-  return made_node(state, [&] { return Recipe::literal(table(state)); });
+  return made_node(state, [&] {
+    if (state.has_ranks()) return Recipe::literal(table(state));
+    LastTable& last = *state.store->last_table;
+    {
+      const std::lock_guard<std::mutex> guard(last.mutex);
+      if (last.rows == state.rows) return last.content;
+    }
+    Recipe made = Recipe::literal(table(state));
+    const std::lock_guard<std::mutex> guard(last.mutex);
+    last.rows = state.rows;
+    last.content = made;
+    return made;
+  });
 }
 
 }  // namespace ckptree::earth2studio
