@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ckptree/plan.hpp"
+#include "ckptree/source.hpp"
 
 namespace ckptree {
 
@@ -33,14 +34,27 @@ struct Disk {
   /// `path` comes to be, readable by its owner alone, with the first `size` bytes of `from` (of nothing when `from` is
   /// empty). @throws std::system_error EEXIST
   virtual void clone(const std::string& from, const std::string& path, std::uint64_t size) = 0;
+  /// `path` becomes another name of the regular file `from`, if that is still the file that `seen` tells of.
+  /// @return false where the filesystem gives a file no second name, or it is another file by now
+  virtual bool link(const std::string& from, const std::string& path, const Fingerprint& seen) = 0;
+  /// `path` comes to be, an empty directory of its owner alone. @throws std::system_error EEXIST
+  virtual void make_dir(const std::string& path) = 0;
   virtual void write(const std::string& path, std::uint64_t at, const Recipe& content) = 0;
   virtual void truncate(const std::string& path, std::uint64_t size) = 0;
   virtual void copy_attributes(const std::string& from, const std::string& path) = 0;
   virtual void sync(const std::string& path) = 0;
   virtual void rename(const std::string& from, const std::string& path) = 0;
+  /// Each becomes what the other was, in one step. @return false where the filesystem cannot
+  virtual bool exchange(const std::string& from, const std::string& path) = 0;
   virtual void sync_dir(const std::string& path) = 0;
   /// No error when there is none.
   virtual void remove(const std::string& path) = 0;
+  /// With all that is below it. No error when there is none.
+  virtual void remove_tree(const std::string& path) = 0;
+  virtual bool exists(const std::string& path) = 0;
+  virtual bool is_directory(const std::string& path) = 0;
+  /// Names in a directory, sorted. @throws std::system_error
+  virtual Names list(const std::string& path) = 0;
 };
 
 }  // namespace ckptree

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "ckptree/model.hpp"
@@ -16,6 +20,16 @@ struct ViewOptions {
   bool no_data = false;                             // -o nodata: values/ and the arrays of states are hidden
   std::string metadata_name;                        // -o name=; empty: anemoi.json, else ai-models.json
   std::string metadata_folder = "anemoi-metadata";  // -o folder=
+  int level = 2;                                    // -o level=; 0: no states of rows are shown
+  bool edits_append = false;                        // -o edits=append: an edited row becomes a new, last one
+  bool overwrite = false;                           // -o mode=overwrite: a new row replaces those of equal labels
+  std::optional<std::uint64_t> history_size;        // -o history_size=: rows of equal labels that are kept
+  std::optional<std::uint64_t> rank, world_size;    // -o rank=, -o world_size=: of the rows that are written
+  std::string store_name;                           // of e2s:NAME; empty: told by what is stored
+  /// Whether something is a checkpoint: what a collection shows of a folder.
+  std::function<bool(const std::string& path)> is_checkpoint;
+  /// Opens another checkpoint, for nested nodes; empty: they cannot be entered.
+  std::function<std::shared_ptr<Session>(const std::string& path)> open_nested;
 };
 
 /// One checkpoint format: does it claim a Source, what Model does it make, how is an edit stored. Stateless.
@@ -30,6 +44,11 @@ struct Format {
   virtual ChangeSet seal(const Model& base, const Model& edited, const Stamp& stamp) const = 0;
   /// How to make the changes durable. @param base the model the changes are against
   virtual Plan plan(const Model& base, const Source& source, const ChangeSet& changes, const Medium& medium) const = 0;
+  /// Of a format of directories: the file, relative to the source, whose replacement is the commit point. It is what is
+  /// fingerprinted; it may be missing. Empty: the source itself is that file.
+  virtual std::string commit_point() const { return {}; }
+  /// Paths, relative to the source, that a commit leaves behind and nothing leads to: what a sweep removes.
+  virtual Names unused(const Model&) const { return {}; }
   /// One word and a fact or two for status.json: how the bytes are laid out, e.g. "zip, 64-byte alignment, zip64".
   virtual std::string layout(const Model& model) const = 0;
 };

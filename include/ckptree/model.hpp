@@ -59,6 +59,11 @@ struct Model : std::enable_shared_from_this<Model> {
   /// Paths of edits that are made but cannot be stored yet, e.g. arrays written before there is a metadata document.
   /// They stay pending over commits, and count as rejected at unmount.
   virtual std::vector<TreePath> waiting() const { return {}; }
+  /// What an edit of `path` is an edit of, where names move: of a row the commit; empty where names are enough. When the
+  /// checkpoint changed outside, an edit is made again only on the same thing.
+  virtual std::string identity(const TreePath&) const { return {}; }
+  /// Whether something of that identity is there.
+  virtual bool has(const std::string&) const { return true; }
   /// The members or files of the checkpoint under their own names: `.ckptree/raw/`.
   virtual std::optional<Node> find_raw(const TreePath&) const { return std::nullopt; }
   virtual void list_raw(const TreePath&, const std::function<bool(const std::string&, const Node&)>&) const {}

@@ -2,15 +2,24 @@
 
 // The generic half of row.hpp: finds the row for a path and calls it.
 
+#include <type_traits>
+
 #include "ckptree/error.hpp"
 #include "ckptree/row.hpp"
 
 namespace ckptree {
 
+/// Whether a Table tells what an edit is an edit of.
+template <class Table, class = void>
+struct NamesMove : std::false_type {};
+template <class Table>
+struct NamesMove<Table, std::void_t<decltype(&Table::identity)>> : std::true_type {};
+
 /// `Table` has `static xtl::span<const Row<M>> rows()` and `static std::vector<std::string> warnings(const M&)` and
 /// `static std::vector<TreePath> waiting(const M&)`, and for the members or files under their own names
 /// `static std::optional<Node> find_raw(const M&, const TreePath&)` and `static void list_raw(const M&, const
-/// TreePath&, each)`.
+/// TreePath&, each)`. Where names move, also `static std::string identity(const M&, const TreePath&)` and `static bool
+/// has(const M&, const std::string&)`, as Model has them.
 template <class M, class Table>
 class RowModel final : public Model {
  public:
@@ -60,6 +69,15 @@ class RowModel final : public Model {
   std::optional<Node> find_raw(const TreePath& path) const override { return Table::find_raw(state_, path); }
   void list_raw(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const override {
     Table::list_raw(state_, path, each);
+  }
+
+  std::string identity(const TreePath& path) const override {
+    if constexpr (NamesMove<Table>::value) return Table::identity(state_, path);
+    else return {};
+  }
+  bool has(const std::string& identity) const override {
+    if constexpr (NamesMove<Table>::value) return Table::has(state_, identity);
+    else return true;
   }
 
   std::vector<TreePath> waiting() const override { return Table::waiting(state_); }

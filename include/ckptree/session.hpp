@@ -37,6 +37,8 @@ struct Checkpoint {
   /// Makes `edited` durable, all or nothing, and opens the result. When nothing differs the answer is `base` itself.
   /// @throws Error Errc::stale when the Source is no longer what `base` saw; nothing was written then
   virtual Snapshot commit(const Snapshot& base, const Model& edited, const Stamp& stamp) = 0;
+  /// Removes what commits left behind and nothing leads to any more. @return how many
+  virtual std::size_t sweep(const Snapshot&) { return 0; }
 };
 
 /// When edits become durable (semantics.md section 2): `auto`, `none`, or after that many saves.
@@ -88,6 +90,8 @@ class Session {
   void commit();
   /// Drops what is pending.
   void discard();
+  /// @see Checkpoint::sweep
+  std::size_t sweep();
   /// Looks whether the checkpoint changed outside; if so opens it anew and makes pending edits again on top, those in
   /// conflict to rejected/. @return whether the working model may differ from before
   /// @param wait  for a commit under way; else that one is left to look for itself
@@ -130,6 +134,12 @@ class Session {
     std::chrono::steady_clock::time_point noticed;
   };
 
+  struct Made {  // an edit that was committed, to notice when another program undoes it
+    Op op;
+    std::string before, after;  // Model::identity; empty: it is gone
+    bool survived = false;      // a change made outside: whoever made it knows of the edit
+  };
+
   /// What an edit is made on, so that it can be made without holding a lock.
   struct Ground {
     Ptr<Snapshot> committed;
@@ -148,6 +158,8 @@ class Session {
   /// @return the name it got
   std::string keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
                    const std::string& reason);                                   // under state_
+  void remember(const std::vector<Op>& ops, const Model& before, const Model& after);  // under state_
+  std::vector<Logged> take_undone(const Model& now);                                  // under state_
   void publish(Snapshot fresh, std::vector<Logged> rest);                        // under state_
   void reject_all(const std::vector<Logged>& edits, const std::string& reason);  // without state_
 
@@ -163,6 +175,7 @@ class Session {
   std::vector<Logged> log_;
   std::uint64_t epoch_ = 0;
   std::deque<Outside> outside_;
+  std::deque<Made> made_;
   FlushInterval interval_;
   std::uint64_t commits_ = 0;
   std::uint64_t kept_ = 0;

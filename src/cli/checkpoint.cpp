@@ -4,16 +4,19 @@
 #include <system_error>
 
 #include "ckptree/source.hpp"
+#include "cli/location.hpp"
 #include "cli/status.hpp"
 #include "commit/real_disk.hpp"
 #include "commit/store.hpp"
+#include "formats/collection/format.hpp"
+#include "formats/earth2studio/format.hpp"
 #include "formats/torch/format.hpp"
 
 namespace ckptree::cli {
 
 namespace {
 
-const Format* const kFormats[] = {&torch_format()};
+const Format* const kFormats[] = {&torch_format(), &earth2studio_format(), &collection_format()};
 
 const Format& format_of(const Ptr<Source>& source, const Options& options) {
   for (const Format* f : kFormats)
@@ -22,6 +25,18 @@ const Format& format_of(const Ptr<Source>& source, const Options& options) {
   // TorchScript archive, a truncated zip).
   kFormats[0]->open(source, options.view);
   return *kFormats[0];
+}
+
+/// What a collection shows as a checkpoint of its own.
+bool is_checkpoint(const std::string& path) {
+  try {
+    const Ptr<Source> source = open_source(path);
+    for (const Format* f : kFormats)
+      if (f != &collection_format() && f->claims(*source)) return true;
+  } catch (const std::exception&) {
+    // Not to be read: not shown.
+  }
+  return false;
 }
 
 /// The sentence begins with the source as the user spelled it, whatever the layers below called it.
@@ -33,7 +48,9 @@ std::string about(const std::string& source, const std::string& real, const std:
 
 }  // namespace
 
-std::shared_ptr<Session> open_session(const std::string& path, const Options& options) {
+std::shared_ptr<Session> open_session(const std::string& given, const Options& wanted) {
+  Options options = wanted;
+  const std::string path = locate(given, options);
   std::string real;
   try {
     const Ptr<Source> source = open_source(path);
@@ -42,6 +59,15 @@ std::shared_ptr<Session> open_session(const std::string& path, const Options& op
     store.view = options.view;
     store.split_links = options.split_links;
     const Format& format = format_of(source, options);
+    const bool hides = &format == &collection_format() && !wanted.data;
+    store.view.is_checkpoint = is_checkpoint;
+    store.view.open_nested = [wanted, hides](const std::string& nested) {
+      Options inner = wanted;  // what named this one does not name those in it
+      inner.kind.clear();
+      inner.view.rank.reset();
+      inner.view.no_data |= hides;  // so that grep -r and cp -r stay small
+      return open_session(nested, inner);
+    };
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval);
   } catch (const std::system_error& e) {
     const int number = e.code().value();

@@ -64,17 +64,31 @@ void tell(const Report& report, Status status, const std::string& source, int wa
   }
 }
 
+/// What cannot be swept stays: nothing is lost by that.
+void sweep_at_end(Session& session) {
+  try {
+    session.refresh(true);
+    session.sweep();
+  } catch (const std::exception& e) {
+    log(std::string("-o sweep: ") + e.what());
+  }
+}
+
 int serve(const Arguments& a, const std::function<void()>& ready) {
   const std::string &source = a.words[0], &mount_point = a.words[1];
   const auto session = open_session(source, a.options);
   const bool handed_over = is_descriptor(mount_point);
   const std::string place = handed_over ? mount_point : check_mount_point(mount_point, source);
   if (!handed_over) check_fuse_device();
-  if (!a.options.view.read_only) sweep_temporaries(session->path());
+  if (!a.options.view.read_only) {
+    sweep_temporaries(session->path());
+    sweep_temporaries(session->path() + "/catalog.json");
+  }
 
   Mount mount(session, tree_options(a.options));
   fuse::serve(mount, fuse_options(a.options, place, session->path()), ready);
   const Report report = mount.finish();
+  if (a.options.sweep && !a.options.view.read_only) sweep_at_end(*session);
   const Status status = report.all_committed ? Status::ok : Status::not_committed;
   tell(report, status, source, mount.report_descriptor());
   return static_cast<int>(status);

@@ -70,8 +70,22 @@ void set_folder(Options& o, const std::string& v) {
 }
 
 void set_kind(Options& o, const std::string& v) {
-  if (v != "torch") refuse("kind", "torch", v);
+  if (v != "torch" && v != "earth2studio" && v != "collection") refuse("kind", "torch, earth2studio or collection", v);
   o.kind = v;
+}
+
+template <std::uint64_t Most>
+std::uint64_t counted(const char* option, const std::string& v, const char* expected) {
+  const auto n = number<std::uint64_t>(option, v, expected);
+  if (n > Most) refuse(option, expected, v);
+  return n;
+}
+
+template <std::uint64_t Most>
+std::uint64_t from_one(const char* option, const std::string& v, const char* expected) {
+  const auto n = counted<Most>(option, v, expected);
+  if (n == 0) refuse(option, expected, v);
+  return n;
 }
 
 void set_umask(Options& o, const std::string& v) {
@@ -88,7 +102,7 @@ constexpr Option kOwn[] = {
      [](Options& o, const std::string&) { o.view.read_only = true; }},
     {"edit", "documents|all", "documents", nullptr, "what can be edited",
      [](Options& o, const std::string& v) { o.view.edit_all = choice("edit", v, "documents", "all"); }},
-    {"kind", "torch", nullptr, nullptr, "take the source for this kind, whatever it looks like", set_kind},
+    {"kind", "torch|earth2studio|collection", nullptr, nullptr, "take the source for this kind, whatever it looks like", set_kind},
     {"name", "NAME", "anemoi.json", nullptr, "file name of the metadata member", set_name},
     {"folder", "FOLDER", "anemoi-metadata", nullptr, "where in the archive new metadata goes", set_folder},
     {"remove", "metadata|all", "metadata", nullptr, "what rm metadata.json removes: all takes the arrays too",
@@ -96,7 +110,30 @@ constexpr Option kOwn[] = {
     {"nodata", nullptr, nullptr, nullptr, "hide the data of tensors",
      [](Options& o, const std::string&) { o.view.no_data = true; }},
     {"data", nullptr, nullptr, nullptr, "show the data of tensors (the default for a single checkpoint)",
-     [](Options& o, const std::string&) { o.view.no_data = false; }},
+     [](Options& o, const std::string&) {
+       o.view.no_data = false;
+       o.data = true;
+     }},
+    {"rank", "N", nullptr, nullptr, "of a store with ranks, this one alone",
+     [](Options& o, const std::string& v) { o.view.rank = counted<999'999>("rank", v, "the number of a rank"); }},
+    {"world_size", "N", nullptr, nullptr, "how many ranks the run has whose rows are written",
+     [](Options& o, const std::string& v) {
+       o.view.world_size = from_one<1'000'000>("world_size", v, "a number of ranks, from 1 on");
+     }},
+    {"level", "0|1|2", "2", nullptr, "0 hides the states of rows",
+     [](Options& o, const std::string& v) { o.view.level = static_cast<int>(counted<2>("level", v, "0, 1 or 2")); }},
+    {"edits", "replace|append", "replace", nullptr, "an edited row takes the place of the old one, or becomes the last",
+     [](Options& o, const std::string& v) { o.view.edits_append = choice("edits", v, "replace", "append"); }},
+    {"mode", "append|overwrite", "append", nullptr, "a new row joins those of equal labels, or replaces them",
+     [](Options& o, const std::string& v) { o.view.overwrite = choice("mode", v, "append", "overwrite"); }},
+    {"history_size", "N", nullptr, "rows", "how many rows of equal labels a new row leaves",
+     [](Options& o, const std::string& v) {
+       o.view.history_size = from_one<UINT64_MAX>("history_size", v, "a number from 1 on");
+     }},
+    {"create", nullptr, nullptr, nullptr, "make a store of Earth2Studio that is not there yet",
+     [](Options& o, const std::string&) { o.create = true; }},
+    {"sweep", nullptr, nullptr, nullptr, "at unmount, remove commits that no row names any more",
+     [](Options& o, const std::string&) { o.sweep = true; }},
     {"flush_interval", "auto|N|none", "auto", nullptr, "how many saves make a commit", set_flush_interval},
     {"links", "keep|split", "keep", nullptr, "refuse to commit to a file with several hard links, or split it off",
      [](Options& o, const std::string& v) { o.split_links = choice("links", v, "keep", "split"); }},

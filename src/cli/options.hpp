@@ -17,6 +17,9 @@ namespace ckptree::cli {
 /// Everything that -o can say. The defaults here are those that the table prints; a test compares them.
 struct Options {
   ViewOptions view;
+  bool data = false;    // -o data: the default hides it in a collection
+  bool create = false;  // -o create: a store that is not there yet
+  bool sweep = false;   // -o sweep: at unmount, what commits left behind goes
   std::string kind;  // empty: recognised by content
   bool split_links = false;
   FlushInterval flush_interval;

@@ -34,10 +34,47 @@ void put(const char* data, std::size_t size) {
 
 constexpr const char* kControl = ".ckptree";
 
+// As many as the kernel follows.
+constexpr int kMaxLinks = 40;
+
+/// Where a link leads to, from the directory that it is in.
+TreePath led_to(TreePath directory, const std::string& target) {
+  for (std::size_t at = 0; at < target.size();) {
+    const std::size_t end = std::min(target.find('/', at), target.size());
+    const std::string name = target.substr(at, end - at);
+    if (name == ".." && !directory.empty()) directory.pop_back();
+    else if (name != ".." && name != "." && !name.empty()) directory.push_back(name);
+    at = end + 1;
+  }
+  return directory;
+}
+
+/// The checkpoint that a path leads into, through links and checkpoints within checkpoints; `path` becomes the rest.
+std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path) {
+  int links = 0;
+  for (std::size_t n = 1; n <= path.size() && path[0] != kControl;) {
+    const TreePath above(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(n));
+    const TreePath rest(path.begin() + static_cast<std::ptrdiff_t>(n), path.end());
+    const auto node = session->working()->find(above);
+    if (!node) break;
+    ++n;
+    if (node->kind == Node::Kind::nested && node->open_nested) {
+      session = node->open_nested();
+      path = rest;
+      n = 1;
+    } else if (node->kind == Node::Kind::link && !rest.empty() && ++links <= kMaxLinks) {
+      path = led_to(TreePath(above.begin(), above.end() - 1), node->target);
+      path.insert(path.end(), rest.begin(), rest.end());
+      n = 1;
+    }
+  }
+  return session;
+}
+
 /// The tree as a mount shows it: the checkpoint's model, and beside it the control directory.
 class Tree {
  public:
-  explicit Tree(const Arguments& a) : session_(open_session(a.words[0], a.options)), model_(session_->working()) {}
+  explicit Tree(std::shared_ptr<Session> session) : session_(std::move(session)), model_(session_->working()) {}
 
   std::optional<Node> find(const TreePath& path) const {
     if (path.empty()) {
@@ -159,8 +196,8 @@ void print(const Tree& tree, const TreePath& path) {
 int ls_command(const Arguments& a) {
   if (a.words.empty() || a.words.size() > 2) throw Stop(Status::usage, "ls: expected SOURCE and at most one PATH");
   return about_source(a, [&] {
-    const Tree tree(a);
-    const TreePath path = parse_path(a.words.size() > 1 ? a.words[1] : "");
+    TreePath path = parse_path(a.words.size() > 1 ? a.words[1] : "");
+    const Tree tree(enter(open_session(a.words[0], a.options), path));
     const bool read_only = a.options.view.read_only;
     const Node node = tree.at(path);
     std::string out;
@@ -187,18 +224,23 @@ int ls_command(const Arguments& a) {
 int cat_command(const Arguments& a) {
   if (a.words.size() < 2) throw Stop(Status::usage, "cat: expected SOURCE and PATH...");
   return about_source(a, [&] {
-    const Tree tree(a);
-    for (std::size_t i = 1; i < a.words.size(); ++i) print(tree, parse_path(a.words[i]));
+    const auto session = open_session(a.words[0], a.options);
+    for (std::size_t i = 1; i < a.words.size(); ++i) {
+      TreePath path = parse_path(a.words[i]);
+      const Tree tree(enter(session, path));
+      print(tree, path);
+    }
   });
 }
 
 int write_command(const Arguments& a) {
   if (a.words.size() != 2)
     throw Stop(Status::usage, "write: expected SOURCE and PATH; the content comes from standard input");
-  const auto session = open_session(a.words[0], a.options);
+  auto session = open_session(a.words[0], a.options);
   try {
     Op op;
     op.path = parse_path(a.words[1]);
+    session = enter(session, op.path);
     if (op.path.empty()) throw Error(Errc::is_directory, "the top: is a directory");
     if (a.options.view.read_only) throw Error(Errc::read_only, to_string(op.path) + ": -o ro allows no edits");
     op.content = standard_input();

@@ -1,5 +1,6 @@
 #include "commit/execute.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -18,9 +19,22 @@ const char* words_for(Step::Kind kind) {
     case Step::Kind::verify: return "checking the new file";
     case Step::Kind::rename: return "renaming the new file into place";
     case Step::Kind::sync_dir: return "syncing the directory";
-    case Step::Kind::remove: return "removing what is no longer needed";
+    case Step::Kind::make_dir: return "making a directory";
+    case Step::Kind::link: return "linking what stays as it is";
+    case Step::Kind::exchange: return "putting the new file into place";
+    case Step::Kind::remove:
+    case Step::Kind::remove_tree: return "removing what is no longer needed";
   }
   return "an unknown step";
+}
+
+/// Another name of a file; a copy of it where that cannot be.
+void link(const Step& step, Disk& disk) {
+  const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&step.content.pieces.at(0).from);
+  if (extent && disk.link(step.from, step.path, extent->first->fingerprint())) return;
+  disk.clone("", step.path, 0);
+  disk.write(step.path, 0, step.content);
+  disk.sync(step.path);
 }
 
 void run(const Step& step, Disk& disk) {
@@ -33,13 +47,51 @@ void run(const Step& step, Disk& disk) {
     case Step::Kind::verify: return step.check(disk.open(step.path));
     case Step::Kind::rename: return disk.rename(step.from, step.path);
     case Step::Kind::sync_dir: return disk.sync_dir(step.path);
+    case Step::Kind::make_dir: return disk.make_dir(step.path);
+    case Step::Kind::link: return link(step, disk);
+    case Step::Kind::exchange: return;  // put_in_place
     case Step::Kind::remove: return disk.remove(step.path);
+    case Step::Kind::remove_tree: return disk.remove_tree(step.path);
   }
 }
 
+[[noreturn]] void throw_stale(const std::string& path) {
+  throw Error(Errc::stale, path + ": another program changed it after it was read; nothing was written");
+}
+
 void compare(const Plan& plan, const Fingerprint& seen, Disk& disk) {
-  if (disk.fingerprint(plan.target) != seen)
-    throw Error(Errc::stale, plan.target + ": another program changed it after it was read; nothing was written");
+  if (fingerprint_or_none(disk, plan.target) != seen) throw_stale(plan.target);
+}
+
+/// The same file with the same bytes; renames change the ctime.
+bool same_file(const Fingerprint& a, const Fingerprint& b) {
+  return a.device == b.device && a.inode == b.inode && a.size == b.size && a.mtime_ns == b.mtime_ns;
+}
+
+/// The commit point of a plan beside programs that know nothing of its lock. What comes out of the exchange is what was
+/// read, or somebody else's newer file, which goes back; again, until what comes out is what we put there ourselves.
+/// The same when something that the new file names was taken away meanwhile.
+void put_in_place(const Step& step, const Fingerprint& seen, Disk& disk) {
+  const bool is_new = seen == Fingerprint{};
+  Fingerprint ours = disk.fingerprint(step.from);
+  if (is_new || !disk.exchange(step.from, step.path)) {
+    disk.rename(step.from, step.path);
+    return;
+  }
+  const bool complete = std::all_of(step.expected.begin(), step.expected.end(),
+                                    [&](const std::string& path) { return disk.exists(path); });
+  Fingerprint out = disk.fingerprint(step.from);
+  if (same_file(out, seen) && complete) return;
+  // A program that writes this often is not one that commits checkpoints.
+  constexpr int kRounds = 100;
+  for (int round = 0; round < kRounds; ++round) {
+    const Fingerprint back = out;
+    disk.exchange(step.from, step.path);
+    out = disk.fingerprint(step.from);
+    if (same_file(out, ours)) throw_stale(step.path);
+    ours = back;
+  }
+  throw Error(Errc::busy, step.path + ": another program keeps replacing it");
 }
 
 /// A system_error's own words, without the sentence of its errno that what() ends with.
@@ -58,7 +110,7 @@ class Cleanup {
   ~Cleanup() {
     if (path_.empty()) return;
     try {
-      disk_.remove(path_);
+      disk_.remove_tree(path_);
     } catch (...) {
       // The next mount sweeps it.
     }
@@ -74,8 +126,17 @@ class Cleanup {
 
 }  // namespace
 
+Fingerprint fingerprint_or_none(Disk& disk, const std::string& path) {
+  try {
+    return disk.fingerprint(path);
+  } catch (const std::system_error& e) {
+    if (e.code().value() != ENOENT) throw;
+    return {};
+  }
+}
+
 void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
-  const auto lock = disk.lock(plan.target);
+  const auto lock = disk.lock(plan.lock.empty() ? plan.target : plan.lock);
   compare(plan, seen, disk);
   Cleanup temporary(disk, plan.temporary);
   bool in_place = false;  // the commit point is behind us
@@ -87,9 +148,11 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
   try {
     for (const Step& s : plan.steps) {
       step = &s;
-      const bool commits = s.kind == Step::Kind::rename && s.path == plan.target;
+      const bool replaces = s.kind == Step::Kind::rename || s.kind == Step::Kind::exchange;
+      const bool commits = replaces && s.path == plan.target;
       if (commits) compare(plan, seen, disk);
-      run(s, disk);
+      if (s.kind == Step::Kind::exchange) put_in_place(s, seen, disk);
+      else run(s, disk);
       in_place |= commits;
     }
   } catch (const Error& e) {
@@ -98,7 +161,8 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
     throw Error(e.code(), place() + e.what());
   } catch (const std::system_error& e) {
     if (in_place) throw NotDurable(place() + action_of(e) + ": " + e.code().message());
-    if (e.code().value() == EEXIST && step->kind == Step::Kind::clone) temporary.dismiss();  // somebody else's file
+    const bool makes = step->kind == Step::Kind::clone || step->kind == Step::Kind::make_dir;
+    if (e.code().value() == EEXIST && makes && step->path == plan.temporary) temporary.dismiss();  // somebody else's file
     throw std::system_error(e.code(), place() + action_of(e));
   }
   temporary.dismiss();

@@ -19,12 +19,19 @@ struct NotDurable : Error {
 ///         NotDurable
 void execute(const Plan& plan, const Fingerprint& seen, Disk& disk);
 
+/// What the file looks like; all zeros when there is none.
+Fingerprint fingerprint_or_none(Disk& disk, const std::string& path);
+
 /// Name of the temporary that a commit of `path` writes: a hidden sibling that names the checkpoint and this process,
 /// and another one at each call.
-std::string temporary_name(const std::string& path);
+/// @param is_directory  of a plan that makes many files
+std::string temporary_name(const std::string& path, bool is_directory = false);
 /// What the names of all our temporaries beside `path` begin with: ".NAME.ckptree-". A scratch directory goes on with
 /// "scratch-". A long NAME is cut so that the whole stays a file name.
 std::string temporary_prefix(const std::string& path);
+
+/// A file, or a directory with all that is in it; none is no error. Follows no symbolic link.
+void remove_tree(const std::string& path);
 
 /// Removes what dead processes left beside `path`: files of commits, scratch directories. An owner that lives holds a
 /// lock (flock) on its file or directory, which works across containers where process numbers do not. Never throws for

@@ -56,8 +56,42 @@ struct MemoryLock final : Disk::Lock {
 
 }  // namespace
 
+MemoryDisk::MemoryDisk() {
+  inodes_.emplace_back();
+  inodes_[0].is_directory = true;
+}
+
+std::optional<MemoryDisk::Number> MemoryDisk::find(const std::string& path) const {
+  Number at = 0;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) {
+      const auto found = names_.find({at, path.substr(begin, end - begin)});
+      if (found == names_.end()) return std::nullopt;
+      at = found->second;
+    }
+    begin = end + 1;
+  }
+  return at;
+}
+
+MemoryDisk::Place MemoryDisk::place(const std::string& path) const {
+  const auto directory = find(directory_of(path));
+  if (!directory || !inodes_[*directory].is_directory) fail(ENOENT, "find the directory of " + path);
+  return {*directory, path.substr(path.rfind('/') + 1)};
+}
+
 void MemoryDisk::add(const std::string& path, Entry entry) {
-  names_[path] = durable_names_[path] = inodes_.size();
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string directory = path.substr(0, slash);
+    if (find(directory)) continue;
+    const Place at = place(directory);
+    names_[at] = durable_names_[at] = inodes_.size();
+    inodes_.emplace_back();
+    inodes_.back().is_directory = true;
+  }
+  const Place at = place(path);
+  names_[at] = durable_names_[at] = inodes_.size();
   Inode file;
   file.now = file.durable = std::move(entry);
   file.changed = ++clock_;
@@ -72,18 +106,32 @@ void MemoryDisk::overwrite(const std::string& path, const std::string& content) 
 
 void MemoryDisk::set_links(const std::string& path, std::uint64_t links) { inode(path).links = links; }
 
-MemoryDisk::Image MemoryDisk::seen() const {
+template <class EntryOf>
+MemoryDisk::Image MemoryDisk::image_of(const Tree& names, const std::vector<Inode>& inodes, const EntryOf& entry_of) {
   Image image;
-  for (const auto& [path, number] : names_) image[path] = inodes_[number].now;
+  std::vector<std::pair<Number, std::string>> directories{{0, ""}};
+  while (!directories.empty()) {
+    const auto [number, path] = directories.back();
+    directories.pop_back();
+    for (auto it = names.lower_bound({number, ""}); it != names.end() && it->first.first == number; ++it) {
+      const std::string name = path + "/" + it->first.second;
+      if (inodes[it->second].is_directory) directories.emplace_back(it->second, name);
+      else image[name] = entry_of(it->second);
+    }
+  }
   return image;
+}
+
+MemoryDisk::Image MemoryDisk::seen() const {
+  return image_of(names_, inodes_, [&](Number number) { return inodes_[number].now; });
 }
 
 /// Files that a name leads to after power loss, for some fates: changes of others are of no interest.
 std::set<MemoryDisk::Number> MemoryDisk::reachable() const {
   std::set<Number> numbers;
   for (const auto& name : durable_names_) numbers.insert(name.second);
-  for (const Names& names : pending_names_)
-    for (const auto& name : names)
+  for (const Naming& change : pending_names_)
+    for (const auto& name : change.names)
       if (name.second) numbers.insert(*name.second);
   return numbers;
 }
@@ -99,13 +147,13 @@ std::vector<std::size_t> MemoryDisk::fates() const {
 MemoryDisk::Image MemoryDisk::after_power_loss(const std::vector<std::size_t>& choice) const {
   std::size_t next = 0;
   auto names = durable_names_;
-  for (const Names& change : pending_names_) {
+  for (const Naming& change : pending_names_) {
     if (choice.at(next++) == 0) continue;
-    for (const auto& [path, number] : change) {
+    for (const auto& [at, number] : change.names) {
       if (number)
-        names[path] = *number;
+        names[at] = *number;
       else
-        names.erase(path);
+        names.erase(at);
     }
   }
   std::map<Number, Entry> files;
@@ -129,15 +177,13 @@ MemoryDisk::Image MemoryDisk::after_power_loss(const std::vector<std::size_t>& c
     }
     files[number] = std::move(entry);
   }
-  Image image;
-  for (const auto& [path, number] : names) image[path] = files.at(number);
-  return image;
+  return image_of(names, inodes_, [&](Number number) { return files.at(number); });
 }
 
 MemoryDisk::Inode& MemoryDisk::inode(const std::string& path) {
-  const auto found = names_.find(path);
-  if (found == names_.end()) fail(ENOENT, "find " + path);
-  return inodes_[found->second];
+  const auto found = find(path);
+  if (!found) fail(ENOENT, "find " + path);
+  return inodes_[*found];
 }
 
 const MemoryDisk::Inode& MemoryDisk::inode(const std::string& path) const {
@@ -164,23 +210,24 @@ void MemoryDisk::change(Inode& file, Change what) {
   file.pending.push_back(std::move(what));
 }
 
-void MemoryDisk::change_names(Names what) {
-  for (const auto& [path, number] : what) {
+void MemoryDisk::change_names(Naming what) {
+  for (const auto& [at, number] : what.names) {
     if (number)
-      names_[path] = *number;
+      names_[at] = *number;
     else
-      names_.erase(path);
+      names_.erase(at);
   }
   pending_names_.push_back(std::move(what));
 }
 
 Ptr<File> MemoryDisk::open(const std::string& path) {
+  if (is_directory(path)) throw Error(Errc::not_a_checkpoint, path + ": expected a regular file");
   return memory_file(path, inode(path).now.content, fingerprint(path));
 }
 
 Fingerprint MemoryDisk::fingerprint(const std::string& path) {
   const Inode& file = inode(path);
-  return {1, names_.at(path), file.now.content.size(), file.changed, file.changed};
+  return {1, *find(path) + 1, file.now.content.size(), file.changed, file.changed};
 }
 
 std::uint64_t MemoryDisk::links(const std::string& path) { return inode(path).links; }
@@ -193,16 +240,40 @@ std::unique_ptr<Disk::Lock> MemoryDisk::lock(const std::string& path) {
 
 void MemoryDisk::clone(const std::string& from, const std::string& path, std::uint64_t size) {
   begin();
-  if (names_.count(path) > 0) fail(EEXIST, "create " + path);
   const std::string content = from.empty() ? "" : inode(from).now.content.substr(0, size);
-  Inode file;
-  file.now.attributes = file.durable.attributes = "fresh";
-  inodes_.push_back(std::move(file));
-  change_names({{path, inodes_.size() - 1}});
+  make(path, false);
   end();  // the name alone, and then the bytes
   begin();
   if (!content.empty()) change(inodes_.back(), {Change::Kind::write, 0, content});
   end();
+}
+
+MemoryDisk::Number MemoryDisk::make(const std::string& path, bool is_directory) {
+  if (find(path)) fail(EEXIST, "create " + path);
+  const Place at = place(path);
+  Inode file;
+  file.now.attributes = file.durable.attributes = "fresh";
+  file.is_directory = is_directory;
+  file.changed = ++clock_;
+  inodes_.push_back(std::move(file));
+  change_names({at.first, {{at, inodes_.size() - 1}}});
+  return inodes_.size() - 1;
+}
+
+void MemoryDisk::make_dir(const std::string& path) {
+  begin();
+  make(path, true);
+  end();
+}
+
+bool MemoryDisk::link(const std::string& from, const std::string& path, const Fingerprint& seen) {
+  if (fingerprint(from).inode != seen.inode) return false;
+  begin();
+  if (find(path)) fail(EEXIST, "link " + path);
+  const Place at = place(path);
+  change_names({at.first, {{at, *find(from)}}});
+  end();
+  return true;
 }
 
 void MemoryDisk::write(const std::string& path, std::uint64_t at, const Recipe& content) {
@@ -235,25 +306,36 @@ void MemoryDisk::sync(const std::string& path) {
 
 void MemoryDisk::rename(const std::string& from, const std::string& path) {
   begin();
-  inode(from).changed = ++clock_;
-  change_names({{path, names_.at(from)}, {from, std::nullopt}});
+  const Number number = *find(from);
+  const Place to = place(path);
+  change_names({to.first, {{to, number}, {place(from), std::nullopt}}});
   end();
 }
 
-/// Names in other directories stay pending. A rename counts for the directory of its first name; ours stay in one.
+bool MemoryDisk::exchange(const std::string& from, const std::string& path) {
+  begin();
+  const Place one = place(from), other = place(path);
+  const Number moved = *find(from), back = *find(path);
+  change_names({other.first, {{other, moved}, {one, back}}});
+  end();
+  return true;
+}
+
+/// Names in other directories stay pending.
 void MemoryDisk::sync_dir(const std::string& path) {
   begin();
-  std::vector<Names> others;
-  for (const Names& change : pending_names_) {
-    if (directory_of(change.begin()->first) != path) {
+  std::vector<Naming> others;
+  const Number synced = find(path).value_or(0);
+  for (const Naming& change : pending_names_) {
+    if (change.directory != synced) {
       others.push_back(change);
       continue;
     }
-    for (const auto& [name, number] : change) {
+    for (const auto& [at, number] : change.names) {
       if (number)
-        durable_names_[name] = *number;
+        durable_names_[at] = *number;
       else
-        durable_names_.erase(name);
+        durable_names_.erase(at);
     }
   }
   pending_names_ = std::move(others);
@@ -262,8 +344,28 @@ void MemoryDisk::sync_dir(const std::string& path) {
 
 void MemoryDisk::remove(const std::string& path) {
   begin();
-  if (names_.count(path) > 0) change_names({{path, std::nullopt}});
+  if (find(path)) {
+    const Place at = place(path);
+    change_names({at.first, {{at, std::nullopt}}});
+  }
   end();
+}
+
+void MemoryDisk::remove_tree(const std::string& path) {
+  if (!find(path)) return;
+  if (is_directory(path))
+    for (const std::string& name : list(path)) remove_tree(path + "/" + name);
+  remove(path);
+}
+
+Names MemoryDisk::list(const std::string& path) {
+  const auto directory = find(path);
+  if (!directory) fail(ENOENT, "list " + path);
+  if (!inodes_[*directory].is_directory) fail(ENOTDIR, "list " + path);
+  Names names;
+  for (auto it = names_.lower_bound({*directory, ""}); it != names_.end() && it->first.first == *directory; ++it)
+    names.push_back(it->first.second);
+  return names;
 }
 
 }  // namespace ckptree

@@ -20,10 +20,11 @@ class MemoryDisk final : public Disk {
     std::string content, attributes;
     bool operator==(const Entry& o) const { return content == o.content && attributes == o.attributes; }
   };
-  /// What is on the disk when it is looked at again: path -> file.
+  /// What is on the disk when it is looked at again: path -> file. Directories are there by what is in them.
   using Image = std::map<std::string, Entry>;
 
-  /// A file that has been there for long: durable.
+  MemoryDisk();
+  /// A file that has been there for long: durable, with the directories it is in.
   void add(const std::string& path, Entry entry);
   /// What another program does to a file: at once and durable, with a new fingerprint.
   void overwrite(const std::string& path, const std::string& content);
@@ -57,12 +58,21 @@ class MemoryDisk final : public Disk {
   void truncate(const std::string& path, std::uint64_t size) override;
   void copy_attributes(const std::string& from, const std::string& path) override;
   void sync(const std::string& path) override;
+  bool link(const std::string& from, const std::string& path, const Fingerprint& seen) override;
+  void make_dir(const std::string& path) override;
   void rename(const std::string& from, const std::string& path) override;
+  bool exchange(const std::string& from, const std::string& path) override;
   void sync_dir(const std::string& path) override;
   void remove(const std::string& path) override;
+  void remove_tree(const std::string& path) override;
+  bool exists(const std::string& path) override { return find(path).has_value(); }
+  bool is_directory(const std::string& path) override { return inode(path).is_directory; }
+  Names list(const std::string& path) override;
 
  private:
-  using Number = std::size_t;  // of a file, whatever its names
+  using Number = std::size_t;                       // of a file or directory, whatever its names
+  using Place = std::pair<Number, std::string>;     // a name in a directory
+  using Tree = std::map<Place, Number>;
 
   /// A change of a file's bytes, size or attributes.
   struct Change {
@@ -75,21 +85,32 @@ class MemoryDisk final : public Disk {
     std::vector<Change> pending;
     std::uint64_t links = 1;
     std::int64_t changed = 0;  // on the disk's own clock
+    bool is_directory = false;
   };
-  /// A change of names, all of it or none: a rename gives one name and takes one.
-  using Names = std::map<std::string, std::optional<Number>>;
+  /// A change of names, all of it or none: a rename gives one name and takes one. It is durable once the directory
+  /// that it gave a name in is synced, or the one that it only took a name from.
+  struct Naming {
+    Number directory;
+    std::map<Place, std::optional<Number>> names;
+  };
 
   Inode& inode(const std::string& path);
   const Inode& inode(const std::string& path) const;
   void begin();
   void change(Inode& file, Change what);
-  void change_names(Names what);
+  void change_names(Naming what);
   void end();
   std::set<Number> reachable() const;
+  std::optional<Number> find(const std::string& path) const;
+  /// Of a path whose directory is there.
+  Place place(const std::string& path) const;
+  Number make(const std::string& path, bool is_directory);
+  template <class EntryOf>
+  static Image image_of(const Tree& names, const std::vector<Inode>& inodes, const EntryOf& entry_of);
 
-  std::vector<Inode> inodes_;
-  std::map<std::string, Number> names_, durable_names_;
-  std::vector<Names> pending_names_;
+  std::vector<Inode> inodes_;  // the first is the top directory
+  Tree names_, durable_names_;
+  std::vector<Naming> pending_names_;
   std::set<std::string> locked_;
   std::size_t changes_ = 0;
   std::int64_t clock_ = 0;

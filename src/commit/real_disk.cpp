@@ -5,9 +5,11 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -42,6 +44,10 @@ struct stat status_of(const std::string& path) {
   struct stat st;
   if (::stat(path.c_str(), &st) != 0) throw_errno("stat " + path);
   return st;
+}
+
+bool is_full_or_broken(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EIO || error == EROFS || error == ENOMEM;
 }
 
 bool has_the_name(int fd, const std::string& path) {
@@ -123,17 +129,55 @@ class RealDisk final : public Disk {
 
   void sync(const std::string& path) override {
     if (::fsync(descriptor(path)) != 0) throw_errno("sync " + path);
+    // In a directory of ours, whose lock is enough, thousands of files may follow.
+    if (is_ours(directory_of(path))) forget(path);
   }
 
   void rename(const std::string& from, const std::string& path) override {
     if (::rename(from.c_str(), path.c_str()) != 0) throw_errno("rename " + from + " to " + path);
-    forget(from);
+    forget_below(from);
   }
+
+  bool exchange(const std::string& from, const std::string& path) override {
+    if (::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) return true;
+    if (errno == EINVAL || errno == ENOSYS || errno == ENOTTY || errno == EOPNOTSUPP) return false;
+    throw_errno("exchange " + from + " with " + path);
+  }
+
+  bool link(const std::string& from, const std::string& path, const Fingerprint& seen) override {
+    if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      if (errno == EEXIST || is_full_or_broken(errno)) throw_errno("link " + from + " to " + path);
+      return false;  // EXDEV, EPERM, EMLINK, ...: whatever it is, a copy tells
+    }
+    const Fingerprint linked = fingerprint(path);
+    if (linked.device == seen.device && linked.inode == seen.inode) return true;
+    ::unlink(path.c_str());
+    return false;
+  }
+
+  void make_dir(const std::string& path) override {
+    if (::mkdir(path.c_str(), 0700) != 0) throw_errno("make the directory " + path);
+    Fd fd = open_or_throw(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    while (::flock(fd.get(), LOCK_EX) != 0)  // so that no sweep takes it for a dead process's
+      if (errno != EINTR) throw_errno("lock " + path);
+    remember(path, std::move(fd));
+  }
+
+  bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
+
+  bool is_directory(const std::string& path) override { return S_ISDIR(status_of(path).st_mode); }
+
+  Names list(const std::string& path) override { return open_source(path)->list(""); }
 
   void sync_dir(const std::string& path) override {
     const Fd fd = open_or_throw(path, O_RDONLY | O_DIRECTORY);
     // EINVAL: a filesystem that makes names durable by itself.
     if (::fsync(fd.get()) != 0 && errno != EINVAL) throw_errno("sync the directory " + path);
+  }
+
+  void remove_tree(const std::string& path) override {
+    forget_below(path);
+    ckptree::remove_tree(path);
   }
 
   void remove(const std::string& path) override {
@@ -152,6 +196,16 @@ class RealDisk final : public Disk {
   void forget(const std::string& path) {
     const std::lock_guard<std::mutex> guard(mutex_);
     ours_.erase(path);
+  }
+  void forget_below(const std::string& path) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    ours_.erase(path);
+    for (auto it = ours_.lower_bound(path + "/"); it != ours_.end() && it->first.compare(0, path.size() + 1, path + "/") == 0;)
+      it = ours_.erase(it);
+  }
+  bool is_ours(const std::string& path) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return ours_.count(path) > 0;
   }
   /// Of a file made by clone. Stays open, and locked, until it is renamed or removed.
   int descriptor(const std::string& path) {
@@ -174,8 +228,9 @@ void RealDisk::check_replaceable(const std::string& path) {
     throw_errno("look at the permissions of " + what);
   };
   const std::string dir = directory_of(path);
-  check(path, W_OK, "no permission to write it");
   check(dir, W_OK | X_OK, "no permission to write its directory " + dir + ", where a commit puts the new file");
+  if (!exists(path)) return;
+  check(path, W_OK, "no permission to write it");
   const uid_t owner = status_of(path).st_uid, me = ::geteuid();
   if (me != 0 && me != owner)
     throw Error(Errc::no_permission, path + ": belongs to user " + std::to_string(owner) + "; a commit by user " +

@@ -1,5 +1,6 @@
 #include "commit/store.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "ckptree/error.hpp"
@@ -26,10 +27,35 @@ class PinnedSource final : public Source {
   Ptr<File> file_;
 };
 
+/// A checkpoint of many files: each is opened when it is asked for. What of them is of one state, the format knows.
+class DirectorySource final : public Source {
+ public:
+  DirectorySource(std::string path, Disk& disk) : path_(std::move(path)), disk_(disk) {}
+
+  const std::string& path() const override { return path_; }
+  bool is_directory() const override { return true; }
+  Names list(const std::string& relative) const override { return disk_.list(below(relative)); }
+  Ptr<File> open(const std::string& relative) const override { return disk_.open(below(relative)); }
+
+ private:
+  std::string below(const std::string& relative) const { return relative.empty() ? path_ : path_ + "/" + relative; }
+
+  std::string path_;
+  Disk& disk_;
+};
+
+// A directory is read while its commit point stays the same; a run that commits more often than it can be read is told.
+constexpr int kAttempts = 10;
+
 class Store final : public Checkpoint {
  public:
   Store(const Format& format, std::string path, Disk& disk, StoreOptions options)
-      : format_(format), path_(std::move(path)), disk_(disk), options_(std::move(options)) {}
+      : format_(format),
+        path_(std::move(path)),
+        is_directory_(disk.is_directory(path_)),
+        target_(is_directory_ && !format.commit_point().empty() ? path_ + "/" + format.commit_point() : path_),
+        disk_(disk),
+        options_(std::move(options)) {}
 
   std::string kind() const override { return format_.kind(); }
   std::string path() const override { return path_; }
@@ -41,6 +67,7 @@ class Store final : public Checkpoint {
     } catch (const std::exception&) {
       return "read-only";
     }
+    if (is_directory_) return "directory";
     try {
       return shares_blocks() ? "clone (reflink)" : "clone (copy)";
     } catch (const std::exception&) {  // a full disk cannot be tried; what it holds can be told
@@ -49,54 +76,90 @@ class Store final : public Checkpoint {
   }
 
   Snapshot open() const override { return open_generation(0); }
-  Fingerprint look() const override { return disk_.fingerprint(path_); }
+  Fingerprint look() const override {
+    return is_directory_ ? fingerprint_or_none(disk_, target_) : disk_.fingerprint(path_);
+  }
+
+  std::size_t sweep(const Snapshot& base) override {
+    check_writable();
+    const auto lock = disk_.lock(path_);
+    if (look() != base.seen)
+      throw Error(Errc::stale, path_ + ": another program changed it after it was read; nothing was removed");
+    const Names unused = format_.unused(*base.model);
+    for (const std::string& relative : unused) disk_.remove_tree(path_ + "/" + relative);
+    return unused.size();
+  }
 
   Snapshot commit(const Snapshot& base, const Model& edited, const Stamp& stamp) override {
     const ChangeSet changes = format_.seal(*base.model, edited, stamp);
     if (changes.empty()) return base;
     check_writable();
-    check_links();
-    const Ptr<File> file = disk_.open(path_);
+    check_links(base.seen);
     // Only execute, under the lock, can tell for certain; but a plan is made of what was read.
-    if (file->fingerprint() != base.seen)
+    const Ptr<File> file = is_directory_ ? nullptr : disk_.open(path_);
+    if ((file ? file->fingerprint() : look()) != base.seen)
       throw Error(Errc::stale, path_ + ": another program changed it after it was read; nothing was written");
-    const auto source = std::make_shared<PinnedSource>(path_, file);
+    const Ptr<Source> source = source_of(file);
     Medium medium;
-    medium.reflink = shares_blocks();
-    medium.temporary = temporary_name(path_);
+    medium.reflink = !is_directory_ && shares_blocks();
+    medium.temporary = temporary_name(target_, is_directory_);
+    const Plan plan = format_.plan(*base.model, *source, changes, medium);
     std::string problem;
     try {
-      execute(format_.plan(*base.model, *source, changes, medium), base.seen, disk_);
+      execute(plan, base.seen, disk_);
     } catch (const NotDurable& e) {
       problem = e.what();
     }
+    Snapshot fresh = open_committed(base.generation + 1);
+    const auto there = [&](const std::string& identity) { return fresh.model->has(identity); };
+    if (!std::all_of(plan.made.begin(), plan.made.end(), there) ||
+        std::any_of(plan.unmade.begin(), plan.unmade.end(), there))
+      throw Error(Errc::stale, path_ + ": another program wrote over the commit at once");
+    fresh.problem = problem;
+    return fresh;
+  }
+
+ private:
+  /// After a commit: it is in place, whatever goes wrong now.
+  Snapshot open_committed(std::uint64_t generation) const {
     try {
-      Snapshot fresh = open_generation(base.generation + 1);
-      fresh.problem = problem;
-      return fresh;
+      return open_generation(generation);
     } catch (...) {
       const Failure failure = current_failure();
       throw Error(Errc::io, path_ + ": the commit is in place, but what it made could not be opened: " + failure.text);
     }
   }
 
- private:
   Snapshot open_generation(std::uint64_t generation) const {
-    const Ptr<File> file = disk_.open(path_);
-    const auto source = std::make_shared<PinnedSource>(path_, file);
-    return {generation, format_.open(source, options_.view), file->fingerprint()};
+    if (!is_directory_) {
+      const Ptr<File> file = disk_.open(path_);
+      return {generation, format_.open(source_of(file), options_.view), file->fingerprint()};
+    }
+    for (int attempt = 1;; ++attempt) {
+      const Fingerprint seen = look();
+      Ptr<Model> model = format_.open(source_of(nullptr), options_.view);
+      if (look() == seen) return {generation, std::move(model), seen};
+      if (attempt == kAttempts)
+        throw Error(Errc::busy, path_ + ": another program commits faster than it can be read");
+    }
+  }
+
+  Ptr<Source> source_of(const Ptr<File>& file) const {
+    if (is_directory_) return std::make_shared<DirectorySource>(path_, disk_);
+    return std::make_shared<PinnedSource>(path_, file);
   }
 
   void check_writable() const {
     if (options_.view.read_only) throw Error(Errc::read_only, path_ + ": is mounted read-only");
-    disk_.check_replaceable(path_);
+    disk_.check_replaceable(target_);
   }
 
-  void check_links() const {
-    const std::uint64_t links = disk_.links(path_);
+  void check_links(const Fingerprint& seen) const {
+    if (seen == Fingerprint{}) return;  // there is nothing yet
+    const std::uint64_t links = disk_.links(target_);
     if (links > 1 && !options_.split_links)
       throw Error(Errc::hard_links,
-                  path_ + ": has " + std::to_string(links) +
+                  target_ + ": has " + std::to_string(links) +
                       " hard links, and a commit would leave the others with the old checkpoint; mount "
                       "it with -o links=split to allow that");
   }
@@ -108,6 +171,8 @@ class Store final : public Checkpoint {
 
   const Format& format_;
   const std::string path_;
+  const bool is_directory_;
+  const std::string target_;  // the file whose replacement is a commit: the checkpoint itself, or one in it
   Disk& disk_;
   const StoreOptions options_;
   mutable std::once_flag tried_;

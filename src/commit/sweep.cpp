@@ -84,30 +84,45 @@ void empty(int top) {
 }
 
 /// @return whether it was a dead process's, and is gone
-bool sweep(int dir, const std::string& name, bool is_scratch) {
-  const Fd fd = open_below(dir, name, is_scratch ? O_DIRECTORY : 0);
+bool sweep(int dir, const std::string& name, bool is_directory) {
+  const Fd fd = open_below(dir, name, is_directory ? O_DIRECTORY : 0);
   struct stat st;
   if (!fd || ::fstat(fd.get(), &st) != 0) return false;
-  if (is_scratch ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode)) return false;
+  if (is_directory ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode)) return false;
   // The lock shows that the owner is dead. A link count of 0: another sweep was faster.
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &st) != 0 || st.st_nlink == 0) return false;
-  if (is_scratch) empty(fd.get());
-  unlink_or_throw(dir, name, is_scratch ? AT_REMOVEDIR : 0);
+  if (is_directory) empty(fd.get());
+  unlink_or_throw(dir, name, is_directory ? AT_REMOVEDIR : 0);
   return true;
 }
 
 }  // namespace
 
+void remove_tree(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const Fd dir(::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(),
+                      O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) throw_errno("remove " + path);
+  const std::string name = path.substr(slash + 1);
+  if (!is_left(dir.get(), name)) return;
+  {
+    const Fd top = open_below(dir.get(), name, O_DIRECTORY);
+    if (!top) throw_errno("remove " + path);
+    empty(top.get());
+  }
+  unlink_or_throw(dir.get(), name, AT_REMOVEDIR);
+}
+
 std::string temporary_prefix(const std::string& path) {
   return "." + path.substr(path.rfind('/') + 1).substr(0, kLongestName) + ".ckptree-";
 }
 
-std::string temporary_name(const std::string& path) {
+std::string temporary_name(const std::string& path, bool is_directory) {
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) throw_errno("make a name for a temporary file");
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
-  return path.substr(0, path.rfind('/') + 1) + temporary_prefix(path) + "commit-" + std::to_string(::getpid()) + "-" +
+  return path.substr(0, path.rfind('/') + 1) + temporary_prefix(path) + (is_directory ? "stage-" : "commit-") + std::to_string(::getpid()) + "-" +
          digits;
 }
 
@@ -117,10 +132,10 @@ std::size_t sweep_temporaries(const std::string& path) {
   std::size_t swept = 0;
   if (!dir) return swept;
   for (const std::string& name : names_in(dir.get())) {
-    const bool is_scratch = starts_with(name, prefix + "scratch-");
-    if (!is_scratch && !starts_with(name, prefix + "commit-")) continue;
+    const bool is_directory = starts_with(name, prefix + "scratch-") || starts_with(name, prefix + "stage-");
+    if (!is_directory && !starts_with(name, prefix + "commit-")) continue;
     try {
-      swept += sweep(dir.get(), name, is_scratch);
+      swept += sweep(dir.get(), name, is_directory);
     } catch (const std::exception& e) {
       log(above + name + ": left by a process that is gone, cannot be swept: " + e.what());
     }

@@ -69,6 +69,7 @@ const File kFiles[] = {
     {"pending", [](const Session& s) { return text_file(pending_text(s)); }, nullptr},
     {"flush", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.commit(); }},
     {"discard", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.discard(); }},
+    {"sweep", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.sweep(); }},
     {"report", [](const Session&) { return text_file("", true); }, [](Session&, Bytes) {}},
 };
 

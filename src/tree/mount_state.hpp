@@ -126,6 +126,7 @@ struct Mount::State {
   void adopt_owner(const std::string& real, const Caller& caller);
   mode_t mode_of_copies() const { return checkpoint.st_mode & 0666; }  // under mutex
   void copy_out(const Node& node, const std::string& real, mode_t mode);
+  void store_link(std::unique_lock<std::mutex>& lock, const std::string& target, const Found& to, const Caller& caller);
   void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
                      const Caller& caller);
   void remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);

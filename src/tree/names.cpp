@@ -177,7 +177,16 @@ void Mount::make_link(Ino parent, const std::string& name, const std::string& ta
   std::unique_lock<std::mutex> lock(s_->mutex);
   State::Found f = s_->look(lock, parent, name, caller);
   s_->refuse_new_name(f);
-  if (!f.nothing()) throw Error(Errc::exists, to_string(f.spot.path) + ": exists already");
+  if (!f.nothing() && !(f.node && f.hidden)) throw Error(Errc::exists, to_string(f.spot.path) + ": exists already");
+  if (f.node && f.node->kind == Node::Kind::link) {  // `unlink L; symlink T L`: the link of the checkpoint leads to T
+    s_->store_link(lock, target, f, caller);
+    lock.unlock();
+    s_->let_go(f.spot.view);
+    const auto entry = lookup(parent, name, caller);
+    if (!entry) throw Error(Errc::stale, to_string(f.spot.path) + ": was removed again");
+    made = *entry;
+    return;
+  }
   const std::string real = s_->real_for(f);
   if (::symlink(target.c_str(), real.c_str()) != 0) throw_errno(name);
   s_->adopt_owner(real, caller);
@@ -203,6 +212,24 @@ void Mount::make_node(Ino parent, const std::string& name, mode_t mode, dev_t de
   Inode& inode = s_->place_scratch(parent, name, real);
   ++inode.lookups;
   made = s_->entry_of(inode);
+}
+
+/// A link of the checkpoint is made to lead elsewhere.
+void Mount::State::store_link(std::unique_lock<std::mutex>& lock, const std::string& target, const Found& to,
+                              const Caller& caller) {
+  const ProcessPtr who = processes.of(caller.thread);
+  lock.unlock();
+  Op op;
+  op.path = to.spot.path;
+  op.content = Recipe::literal(target);
+  try {
+    store(to.spot.view, op, to.spot.view->session->epoch(), false, who);
+  } catch (...) {
+    to.spot.view->session->note_error(to.spot.path, current_failure().text);
+    throw;
+  }
+  lock.lock();
+  hidden.erase({to.parent, to.name});
 }
 
 /// The content of a scratch file goes under a name of the checkpoint: rename or link onto it.

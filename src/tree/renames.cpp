@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <climits>
+
 #include "ckptree/error.hpp"
 #include "tree/mount_state.hpp"
 
@@ -141,7 +143,14 @@ void Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lock, const
   if (to.node->is_directory()) throw Error(Errc::is_directory, target + ": is a directory");
   if (to.node->saving == Node::Saving::none) throw Error(Errc::immutable, target + ": cannot be edited");
   const Node old = *to.node;
-  store_scratch(lock, from.real, to, to.node->saving, caller);
+  if (old.kind == Node::Kind::link) {
+    char link[PATH_MAX];
+    const ssize_t n = ::readlink(from.real.c_str(), link, sizeof link);
+    if (n < 0 || exchange) throw Error(Errc::rejected, target + ": only a symbolic link can take its place");
+    store_link(lock, std::string(link, static_cast<std::size_t>(n)), to, caller);
+  } else {
+    store_scratch(lock, from.real, to, old.saving, caller);
+  }
   if (exchange) {
     const std::string swapped = scratch.fresh_path();
     const mode_t mode = mode_of_copies();
@@ -185,7 +194,9 @@ void Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, const Found
   op.kind = exchange ? Op::Kind::exchange : Op::Kind::rename;
   op.path = from.spot.path;
   op.to = to.spot.path;
-  store(from.spot.view, op, from.spot.view->session->epoch(), false, who);
+  // A directory that is saved as a whole is one document: `mv next rows/`.
+  const bool whole = from.node->is_directory() && from.node->saving == Node::Saving::whole;
+  store(from.spot.view, op, from.spot.view->session->epoch(), whole, who);
   lock.lock();
   hidden.erase({to.parent, to.name});
   Inode* moved = inodes.named(from.parent, from.name);

@@ -46,6 +46,9 @@ const char* verb_of(Op::Kind kind) {
   return "edit";
 }
 
+// So many committed edits are watched for being undone by another program.
+constexpr std::size_t kWatched = 1000;
+
 bool touches(const Op& op, const TreePath& path) { return op.path == path || (!op.to.empty() && op.to == path); }
 
 }  // namespace
@@ -83,7 +86,8 @@ void Session::refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t 
   for (const TreePath* path : {&op.path, &op.to}) {
     if (path == &op.to && op.to.empty()) continue;
     const bool changed = forgotten || std::any_of(ground.outside.begin(), ground.outside.end(), [&](const Outside& o) {
-                           return o.epoch > epoch && tag_at(*o.before, *path) != tag_at(*o.after, *path);
+                           return o.epoch > epoch && (tag_at(*o.before, *path) != tag_at(*o.after, *path) ||
+                                                      o.before->identity(*path) != o.after->identity(*path));
                          });
     if (changed)
       throw Error(Errc::stale, to_string(*path) + ": was changed by another program since this edit began; read it " +
@@ -140,6 +144,34 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
   }
 }
 
+void Session::remember(const std::vector<Op>& ops, const Model& before, const Model& after) {
+  for (const Op& op : ops) {
+    const std::string was = before.identity(op.path), is = after.identity(op.path);
+    if (was.empty() || was == is) continue;
+    std::string origin = was;
+    for (Made& earlier : made_) {
+      if (earlier.after != was) continue;
+      earlier.after = is;  // edited once more by ourselves
+      origin = earlier.before;
+    }
+    made_.push_back({op, origin, is});
+    if (made_.size() > kWatched) made_.pop_front();
+  }
+}
+
+std::vector<Session::Logged> Session::take_undone(const Model& now) {
+  std::vector<Logged> undone;
+  for (auto it = made_.begin(); it != made_.end();) {
+    // What a program that knows of the edit takes away later (a row that it prunes) was not undone.
+    const bool gone = it->after.empty() ? now.has(it->before)
+                                        : !now.has(it->after) && (now.has(it->before) || !it->survived);
+    it->survived = true;
+    if (gone) undone.push_back({it->op, epoch_});
+    it = gone ? made_.erase(it) : std::next(it);
+  }
+  return undone;
+}
+
 std::string Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
   for (int attempt = 1;; ++attempt) {
     try {
@@ -156,11 +188,16 @@ std::string Session::commit_locked(const std::vector<Op>& extra, std::uint64_t e
       };
       const std::lock_guard<std::mutex> guard(state_);
       std::vector<Logged> rest;
+      std::vector<Op> made;
       for (std::size_t i = 0; i < log_.size(); ++i)
         if (i >= base.logged || waits(log_[i].op)) rest.push_back(log_[i]);
-      for (const Op& op : extra)
+        else made.push_back(log_[i].op);
+      for (const Op& op : extra) {
         if (waits(op)) rest.push_back({op, epoch_});
+        else made.push_back(op);
+      }
       committing_ = false;
+      if (fresh.generation != base.committed->generation) remember(made, *base.committed->model, *fresh.model);
       const std::string problem = fresh.problem;
       publish(std::move(fresh), std::move(rest));
       return problem;
@@ -226,6 +263,11 @@ void Session::discard() {
   working_ = committed_->model;
 }
 
+std::size_t Session::sweep() {
+  const std::lock_guard<std::mutex> guard(commit_);
+  return checkpoint_->sweep(*committed());
+}
+
 bool Session::refresh(bool wait) {
   std::unique_lock<std::mutex> guard(commit_, std::defer_lock);
   if (wait) guard.lock();
@@ -244,7 +286,7 @@ bool Session::refresh_locked() {
   Snapshot fresh = checkpoint_->open();
   fresh.generation = base->generation + 1;
   const auto shared = std::make_shared<Snapshot>(std::move(fresh));
-  std::vector<Logged> conflicts;
+  std::vector<Logged> conflicts, undone;
   {
     const std::lock_guard<std::mutex> guard(state_);
     ++epoch_;
@@ -252,6 +294,7 @@ bool Session::refresh_locked() {
     if (outside_.size() > kOutsideChanges) outside_.pop_front();
     committed_ = shared;
     working_ = shared->model;
+    undone = take_undone(*working_);
     std::vector<Logged> rest;
     rest.swap(log_);
     for (Logged& edit : rest) {
@@ -267,6 +310,11 @@ bool Session::refresh_locked() {
   }
   conflicts_ += conflicts.size();
   if (!conflicts.empty()) reject_all(conflicts, last_error());
+  if (!undone.empty()) {
+    const std::string reason = "another program, which writes what it had in memory, undid this edit after it was committed";
+    reject_all(undone, reason);
+    note_error({}, reason);
+  }
   return true;
 }
 

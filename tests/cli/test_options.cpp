@@ -33,7 +33,8 @@ TEST_CASE("every option of the issue is understood", "[options]") {
   const Options o = parsed(
       "ro,edit=all,name=other.json,folder=my/"
       "place,remove=all,flush_interval=3,nodata,links=split,allow_other,allow_root,"
-      "umask=027,uid=12,gid=34,attr_timeout=0.25,entry_timeout=10,kind=torch,scratch_limit=2M,fsname=a,subtype=b");
+      "umask=027,uid=12,gid=34,attr_timeout=0.25,entry_timeout=10,kind=torch,scratch_limit=2M,fsname=a,subtype=b,"
+      "rank=3,world_size=4,level=1,edits=append,mode=overwrite,history_size=7,create,sweep");
   CHECK(o.view.read_only);
   CHECK(o.view.edit_all);
   CHECK(o.view.metadata_name == "other.json");
@@ -52,6 +53,14 @@ TEST_CASE("every option of the issue is understood", "[options]") {
   CHECK(o.kind == "torch");
   CHECK(o.scratch_limit == 2u << 20);
   CHECK(o.fsname == "a");
+  CHECK(o.view.rank == 3u);
+  CHECK(o.view.world_size == 4u);
+  CHECK(o.view.level == 1);
+  CHECK(o.view.edits_append);
+  CHECK(o.view.overwrite);
+  CHECK(o.view.history_size == 7u);
+  CHECK(o.create);
+  CHECK(o.sweep);
   CHECK(o.subtype == "b");
 }
 
@@ -105,12 +114,18 @@ TEST_CASE("a value that is not one of those expected is refused with them", "[op
   require_refusal("edit=some", "-o edit=some: expected documents or all");
   require_refusal("remove=", "-o remove=: expected metadata or all");
   require_refusal("links=cut", "-o links=cut: expected keep or split");
-  require_refusal("kind=orbax", "-o kind=orbax: expected torch");
+  require_refusal("kind=orbax", "-o kind=orbax: expected torch, earth2studio or collection");
   require_refusal("flush_interval=0", "-o flush_interval=0: expected auto, none, or a number from 1 on");
   require_refusal("flush_interval=often", "-o flush_interval=often: expected auto, none, or a number from 1 on");
   require_refusal("name=a/b", "-o name=a/b: expected a file name");
   require_refusal("folder=../up", "-o folder=../up: expected a folder within the archive");
   require_refusal("folder=/top", "-o folder=/top: expected a folder within the archive");
+  require_refusal("level=3", "-o level=3: expected 0, 1 or 2");
+  require_refusal("mode=both", "-o mode=both: expected append or overwrite");
+  require_refusal("history_size=0", "-o history_size=0: expected a number from 1 on");
+  require_refusal("rank=-1", "-o rank=-1: expected the number of a rank");
+  require_refusal("world_size=0", "-o world_size=0: expected a number of ranks, from 1 on");
+  require_refusal("edits=no", "-o edits=no: expected replace or append");
   require_refusal("umask=8", "-o umask=8: expected three octal digits, such as 022");
   require_refusal("umask=1777", "-o umask=1777: expected three octal digits, such as 022");
   require_refusal("uid=me", "-o uid=me: expected a user's number");

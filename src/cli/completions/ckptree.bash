@@ -1,6 +1,7 @@
 # bash completion for ckptree                                                              -*- shell-script -*-
 
-_ckptree_options='ro edit= kind= name= folder= remove= nodata data flush_interval= links= scratch_limit= allow_other
+_ckptree_options='ro edit= kind= name= folder= remove= nodata data rank= world_size=
+  level= edits= mode= history_size= create sweep flush_interval= links= scratch_limit= allow_other
   allow_root umask= uid= gid= attr_timeout= entry_timeout= fsname= subtype='
 
 # The names below DIRECTORY/ in the tree of a checkpoint, directories with a slash.
@@ -30,9 +31,12 @@ _ckptree() {
     [[ $current == '=' ]] && option=$previous current=
     case ${option##*,} in
       edit) COMPREPLY=($(compgen -W 'documents all' -- "$current")) ;;
-      kind) COMPREPLY=($(compgen -W 'torch' -- "$current")) ;;
+      kind) COMPREPLY=($(compgen -W 'torch earth2studio collection' -- "$current")) ;;
       remove) COMPREPLY=($(compgen -W 'metadata all' -- "$current")) ;;
       flush_interval) COMPREPLY=($(compgen -W 'auto 1 none' -- "$current")) ;;
+      level) COMPREPLY=($(compgen -W '0 1 2' -- "$current")) ;;
+      edits) COMPREPLY=($(compgen -W 'replace append' -- "$current")) ;;
+      mode) COMPREPLY=($(compgen -W 'append overwrite' -- "$current")) ;;
       links) COMPREPLY=($(compgen -W 'keep split' -- "$current")) ;;
     esac
     return

@@ -31,6 +31,19 @@ function __ckptree_options
         remove=all\t'rm metadata.json takes the arrays too' \
         nodata\t'hide the data of tensors' \
         data\t'show the data of tensors' \
+        kind=earth2studio\t'take the source for this kind' \
+        kind=collection\t'take the source for this kind' \
+        rank=\t'of a store with ranks, this one alone' \
+        world_size=\t'how many ranks the run has' \
+        level=0\t'hide the states of rows' \
+        level=\t'0 hides the states of rows' \
+        edits=replace\t'an edited row takes the place of the old one' \
+        edits=append\t'an edited row becomes the last' \
+        mode=append\t'a new row joins those of equal labels' \
+        mode=overwrite\t'a new row replaces those of equal labels' \
+        history_size=\t'how many rows of equal labels stay' \
+        create\t'make a store that is not there yet' \
+        sweep\t'remove unused commits at unmount' \
         flush_interval=auto\t'documents at once, single values together' \
         flush_interval=none\t'commit on request and at unmount' \
         flush_interval=\t'how many saves make a commit' \
