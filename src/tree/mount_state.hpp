@@ -22,6 +22,7 @@ struct Handle {
   std::shared_ptr<Draft> draft;  // what a flush may save
   bool is_control = false;
   bool synchronous = false;  // O_SYNC, O_DSYNC
+  std::vector<std::shared_ptr<const void>> pins;  // of the files that are read
   struct Listed {
     std::string name;
     std::optional<Node> node;  // of the model or the control directory
