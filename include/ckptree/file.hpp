@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "ckptree/bytes.hpp"
@@ -30,6 +32,9 @@ class File {
   virtual void read(std::uint64_t at, Buffer into) const = 0;
   /// A descriptor for copy_file_range and splice, or -1. Owned by the File.
   virtual int descriptor() const { return -1; }
+  /// Keeps it open as long as the answer lives, whatever happens to its name. Null: it is open anyway.
+  /// @throws Error Errc::stale
+  virtual std::shared_ptr<const void> pin() const { return nullptr; }
 };
 
 /// Opens a file of the real disk. @throws std::system_error with the path
@@ -37,6 +42,9 @@ Ptr<File> open_file(const std::string& path);
 /// Takes an open descriptor (closed with the File) under a name of the caller's. The file may grow and change: it is
 /// ours (a draft), so it is never stale.
 Ptr<File> adopt_private_file(int descriptor, std::string name);
+/// The file `seen`, open only while it is read or pinned: a directory of thousands can be shown at once. What has
+/// another fingerprint when it is opened again (but for the ctime) is Errc::stale.
+Ptr<File> reopening_file(const File& seen, std::function<Ptr<File>()> open);
 /// A file that is a string: tests, fuzzers, the memory disk.
 Ptr<File> memory_file(std::string name, std::string content, Fingerprint fingerprint = {});
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -98,6 +99,54 @@ class PrivateFile final : public File {
   std::string name_;
 };
 
+class ReopeningFile final : public File {
+ public:
+  ReopeningFile(const File& seen, std::function<Ptr<File>()> open)
+      : name_(seen.name()), fingerprint_(seen.fingerprint()), open_(std::move(open)) {}
+
+  const std::string& name() const override { return name_; }
+  std::uint64_t size() const override { return fingerprint_.size; }
+  Fingerprint fingerprint() const override { return fingerprint_; }
+
+  int descriptor() const override {
+    const Ptr<File> file = known();
+    return file ? file->descriptor() : -1;  // whoever uses it holds a pin
+  }
+
+  void read(std::uint64_t at, Buffer into) const override { opened()->read(at, into); }
+  std::shared_ptr<const void> pin() const override { return opened(); }
+
+ private:
+  Ptr<File> known() const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return file_.lock();
+  }
+
+  Ptr<File> opened() const {
+    if (Ptr<File> file = known()) return file;
+    Ptr<File> file;
+    try {
+      file = open_();
+    } catch (const std::system_error& e) {
+      if (e.code().value() != ENOENT && e.code().value() != ENOTDIR) throw;
+      throw Error(Errc::stale, name_ + ": was removed by another program");
+    }
+    const Fingerprint now = file->fingerprint();
+    if (now.device != fingerprint_.device || now.inode != fingerprint_.inode || now.size != fingerprint_.size ||
+        now.mtime_ns != fingerprint_.mtime_ns)
+      throw Error(Errc::stale, name_ + ": was replaced by another program");
+    const std::lock_guard<std::mutex> guard(mutex_);
+    file_ = file;
+    return file;
+  }
+
+  const std::string name_;
+  const Fingerprint fingerprint_;
+  const std::function<Ptr<File>()> open_;
+  mutable std::mutex mutex_;  // guards file_
+  mutable std::weak_ptr<const File> file_;
+};
+
 class MemoryFile final : public File {
  public:
   MemoryFile(std::string name, std::string content, Fingerprint fingerprint)
@@ -133,6 +182,10 @@ Ptr<File> open_file(const std::string& path) {
 
 Ptr<File> adopt_private_file(int descriptor, std::string name) {
   return std::make_shared<PrivateFile>(Fd(descriptor), std::move(name));
+}
+
+Ptr<File> reopening_file(const File& seen, std::function<Ptr<File>()> open) {
+  return std::make_shared<ReopeningFile>(seen, std::move(open));
 }
 
 Ptr<File> memory_file(std::string name, std::string content, Fingerprint fingerprint) {

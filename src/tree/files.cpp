@@ -87,6 +87,13 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
         return std::nullopt;
       }
       opened.keep_cache = true;
+      // What is open stays readable, whoever removes it.
+      const Recipe content = inode.node.content;
+      lock.unlock();
+      for (const Recipe::Piece& piece : content.pieces)
+        if (const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&piece.from))
+          if (auto pin = extent->first->pin()) handle->pins.push_back(std::move(pin));
+      lock.lock();
       break;
     }
   }

@@ -22,6 +22,7 @@ struct Handle {
   bool is_control = false;
   bool synchronous = false;  // O_SYNC, O_DSYNC
   bool wrote = false;        // bytes of the draft; under the mutex
+  std::vector<std::shared_ptr<const void>> pins;  // of the files that are read
   struct Listed {
     std::string name;
     std::optional<Node> node;  // of the model or the control directory

@@ -1,4 +1,4 @@
-"""A run that commits in a loop: STORE MODE UNTIL [HISTORY_SIZE]. Prints how many rows it wrote."""
+"""A run that commits in a loop: STORE MODE SECONDS [HISTORY_SIZE]. Prints how many rows it wrote."""
 
 import random
 import sys
@@ -9,12 +9,13 @@ from earth2studio.utils.checkpoint import Checkpoint, bind_checkpoint_state
 
 from states import Noise
 
-store, mode, until, *history = sys.argv[1:]
+store, mode, seconds, *history = sys.argv[1:]
 checkpoint = Checkpoint("live", path=store, mode=mode, history_size=int(history[0]) if history else None)
 n = 0
 with checkpoint as session:
     state = bind_checkpoint_state(Noise())
-    while time.time() < float(until):
+    until = time.time() + float(seconds)
+    while time.time() < until:
         state.seed = n
         session.write(lead_time=np.timedelta64(n, "h"), n=n, note="of the run")
         n += 1

@@ -216,16 +216,16 @@ class InteropTest(unittest.TestCase):
     def test_a_live_run_that_keeps_five_rows(self):
         self.live("append", "5")
 
-    def live(self, mode, *history, seconds=float(os.environ.get("CKPTREE_LIVE_SECONDS", "8"))):
+    def live(self, mode, *history, seconds=float(os.environ.get("CKPTREE_LIVE_SECONDS", "10"))):
         """The run commits in a loop while the mount reads, edits and drops rows."""
-        end = time.time() + seconds
         here = pathlib.Path(__file__).resolve().parent
-        writer = subprocess.Popen([sys.executable, here / "live_run.py", self.store, mode, str(end), *history],
+        writer = subprocess.Popen([sys.executable, here / "live_run.py", self.store, mode, str(seconds), *history],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         harness.wait_until(lambda: (self.store / "catalog.json").exists(), timeout=60)
+        end = time.time() + seconds
         edits = []  # (tag, commit_id edited)
         with self.mounted(status=(9, 9)) as mount:
-            while time.time() < end - 1:
+            while time.time() < end - 3:  # what is removed settles within a second or two
                 self.touch_some_row(mount, edits)
                 time.sleep(random.random() * 0.05)
             written, complaints = writer.communicate(timeout=60)

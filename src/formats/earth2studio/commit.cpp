@@ -45,13 +45,13 @@ std::string isoformat(const std::timespec& time) {
 }
 
 /// Every regular file below a directory of the source, by its path from there.
-void collect_files(const Source& source, const std::string& directory, const std::string& prefix, std::size_t depth,
+void collect_files(const Ptr<Source>& source, const std::string& directory, const std::string& prefix, std::size_t depth,
                    std::map<std::string, Recipe>& files) {
   if (depth > kMaxDepth) throw Error(Errc::corrupt, directory + ": directories more than 200 deep");
-  for (const std::string& name : source.list(directory)) {
+  for (const std::string& name : source->list(directory)) {
     const std::string path = directory + "/" + name;
     try {
-      files[prefix + name] = whole_file(source.open(path));
+      files[prefix + name] = whole_file(shown_file(source, path));
       continue;
     } catch (const Error&) {
       // A directory, or nothing that a commit has: sockets and the like stay behind.

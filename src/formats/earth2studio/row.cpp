@@ -35,6 +35,10 @@ std::timespec mtime_of(const File& file) {
   return time;
 }
 
+Ptr<File> shown_file(const Ptr<Source>& source, const std::string& path) {
+  return reopening_file(*source->open(path), [source, path] { return source->open(path); });
+}
+
 Recipe whole_file(const Ptr<File>& file) {
   const Fingerprint seen = file->fingerprint();
   std::string tag = "file:" + std::to_string(seen.device) + ":" + std::to_string(seen.inode) + ":" +
@@ -77,6 +81,11 @@ Ptr<File> Row::open(const std::string& path) const {
   } catch (const Error& e) {
     throw Error(Errc::corrupt, e.what());
   }
+}
+
+Ptr<File> Row::show(const std::string& path) const {
+  const auto source = source_;
+  return reopening_file(*open(path), [source, place = commit() + "/" + path] { return source->open(place); });
 }
 
 std::shared_ptr<const Json> Row::manifest() const {

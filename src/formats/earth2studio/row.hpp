@@ -33,7 +33,7 @@ class Row {
   /// As stored: edits are not in it.
   const Entry& entry() const noexcept { return *entry_; }
   const std::shared_ptr<const Entry>& stored() const noexcept { return entry_; }
-  const Source& source() const noexcept { return *source_; }
+  const Ptr<Source>& source() const noexcept { return source_; }
   bool is_edited() const noexcept { return edited_metadata_ || edited_labels_ || !edited_states_.empty(); }
 
   /// "commits/ID". @throws Error Errc::corrupt for an id that is no file name
@@ -41,6 +41,8 @@ class Row {
   /// A file of the commit. @throws Error Errc::corrupt when it is not there; Errc::stale when that is because a run has
   ///         swept the commit since
   Ptr<File> open(const std::string& path) const;
+  /// The same, to be shown or linked.
+  Ptr<File> show(const std::string& path) const;
   /// @throws Error Errc::corrupt when it is missing or damaged
   std::shared_ptr<const Json> manifest() const;
 
@@ -78,6 +80,9 @@ class Row {
 using Rows = std::vector<std::shared_ptr<const Row>>;
 
 std::timespec mtime_of(const File& file);
+/// A file of a store, to be shown: open only while somebody reads it.
+/// @throws as Source::open
+Ptr<File> shown_file(const Ptr<Source>& source, const std::string& path);
 /// All of a stored file; its tag is the file itself, so that a hard link of it keeps its number.
 Recipe whole_file(const Ptr<File>& file);
 

@@ -67,7 +67,7 @@ std::optional<Node> Table::find_raw(const State& state, const TreePath& path) {
   const std::string relative = to_string(path);
   Node node = directory_node(state);
   try {
-    const Ptr<File> file = state.store->source->open(relative);
+    const Ptr<File> file = shown_file(state.store->source, relative);
     node.kind = Node::Kind::file;
     node.content = whole_file(file);
     node.mtime = mtime_of(*file);

@@ -109,7 +109,7 @@ std::optional<Node> show_row_file(const State& state, const Match& match) {
     Node node = directory_node(state);
     node.kind = Node::Kind::file;
     try {
-      const Ptr<File> file = row->open("manifest.json");
+      const Ptr<File> file = row->show("manifest.json");
       node.content = whole_file(file);
       node.mtime = mtime_of(*file);
     } catch (const Error& e) {

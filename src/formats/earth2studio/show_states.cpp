@@ -45,7 +45,7 @@ Recipe array_content(const Row& row, const StoredState& state, const Json& paylo
   const auto edited = state.arrays.find(path);
   if (edited != state.arrays.end()) return edited->second;
   const std::string commit = row.commit();
-  const Recipe file = whole_file(row.open(state.directory.substr(commit.size() + 1) + "/" + path));
+  const Recipe file = whole_file(row.show(state.directory.substr(commit.size() + 1) + "/" + path));
   const Json* dtype = payload.find("dtype");
   const std::vector<std::uint64_t> shape = shape_of(payload, place);
   if (!dtype->is_string() || dtype->text.empty() || dtype->text[0] == '[' || dtype->text[0] == '{') return file;
