@@ -18,6 +18,9 @@ struct ViewOptions {
   bool edit_all = false;                            // -o edit=all
   bool remove_all = false;                          // -o remove=all: rm metadata.json takes the members of arrays too
   bool no_data = false;                             // -o nodata: values/ and the arrays of states are hidden
+  /// -o missing=: the dotted name that stands for a class which was removed
+  std::string missing = "anemoi.models.migrations.migrator.MissingAttribute";
+  std::string migrations;                           // -o migrations=: a directory of scripts; empty: none
   std::string metadata_name;                        // -o name=; empty: anemoi.json, else ai-models.json
   std::string metadata_folder = "anemoi-metadata";  // -o folder=
   int level = 2;                                    // -o level=; 0: no states of rows are shown

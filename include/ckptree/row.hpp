@@ -18,7 +18,8 @@ struct Match {
 template <class M>
 struct Row {
   std::string_view pattern;
-  /// The node; nothing when this row matches the path but there is nothing there.
+  /// The node; nothing when this row matches the path but there is nothing there. @throws Error Errc::not_found when
+  /// there is a reason to tell
   std::optional<Node> (*show)(const M&, const Match&);
   /// Entries of it as a directory; null when it is a file.
   void (*list)(const M&, const Match&, const std::function<bool(const std::string&, const Node&)>&) = nullptr;

@@ -40,7 +40,7 @@ class RowModel final : public Model {
         const TreePath child{std::string(name)};
         const auto m = match(row.pattern, child);
         if (name == "*" || !m) continue;
-        const auto node = row.show(state_, *m);
+        const auto node = shown(row, *m);
         if (node && !each(child.front(), *node)) return;
       }
       return;
@@ -84,6 +84,15 @@ class RowModel final : public Model {
   std::vector<std::string> warnings() const override { return Table::warnings(state_); }
 
  private:
+  /// For the listing of the top: what a row says about why there is nothing is for who asks for it by name.
+  std::optional<Node> shown(const Row<M>& row, const Match& m) const {
+    try {
+      return row.show(state_, m);
+    } catch (const Error& e) {
+      if (e.code() != Errc::not_found && e.code() != Errc::corrupt) throw;
+      return std::nullopt;
+    }
+  }
   static Node top() {
     Node n;
     n.kind = Node::Kind::directory;

@@ -39,7 +39,8 @@ std::string everything(int pipe) {
   }
 }
 
-/// Nothing of the terminal, of the caller's pipes or of its working directory stays in use.
+}  // namespace
+
 void let_go() {
   ::openlog("ckptree", LOG_PID, LOG_DAEMON);
   set_log_sink([](const std::string& sentence) { ::syslog(LOG_WARNING, "%s", sentence.c_str()); });
@@ -48,8 +49,6 @@ void let_go() {
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), standard);
   if (::chdir("/") != 0) log("the working folder of the caller stays in use: cd / failed");
 }
-
-}  // namespace
 
 int run_in_background(const std::function<int(const std::function<void()>& ready)>& work) {
   int ends[2];

@@ -11,4 +11,7 @@ namespace ckptree::cli {
 /// @return the exit status of this process
 int run_in_background(const std::function<int(const std::function<void()>& ready)>& work);
 
+/// Nothing of the terminal, of the caller's pipes or of its working directory stays in use; the log goes to syslog.
+void let_go();
+
 }  // namespace ckptree::cli

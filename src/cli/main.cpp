@@ -16,14 +16,28 @@ struct Command {
   int (*run)(const Arguments&);
 };
 constexpr Command kCommands[] = {
-    {"umount", umount_command}, {"ls", ls_command}, {"cat", cat_command}, {"write", write_command}};
+    {"umount", umount_command}, {"ls", ls_command}, {"cat", cat_command}, {"write", write_command},
+    {"run", run_command}, {"migration", migration_command}};
+constexpr const char* kMigration = "migration";
 
 const std::vector<std::string> kFlags = {"-f", "--foreground", "-l", "-o", "-h", "--help", "-V", "--version"};
 
 Stop bad_usage(const std::string& text) { return Stop(Status::usage, text + "; 'ckptree --help' lists what there is"); }
 
+/// An option of `migration`; false when it is none.
+bool take_flag(const std::string& word, MigrationFlags& flags) {
+  const std::pair<const char*, bool*> known[] = {{"--with-setup", &flags.with_setup},
+                                                 {"--final", &flags.final},
+                                                 {"--dry-run", &flags.dry_run},
+                                                 {"--check", &flags.check}};
+  for (const auto& [name, flag] : known)
+    if (word == name) return *flag = true;
+  return false;
+}
+
 /// Options may stand anywhere before "--".
-Arguments sort_arguments(const std::vector<std::string>& given) {
+/// @param command  whose words they are; empty when it is the mount
+Arguments sort_arguments(const std::vector<std::string>& given, const std::string& command) {
   Arguments a;
   bool only_words = false;
   for (std::size_t i = 0; i < given.size(); ++i) {
@@ -32,6 +46,8 @@ Arguments sort_arguments(const std::vector<std::string>& given) {
     else if (word == "--") only_words = true;
     else if (word == "-f" || word == "--foreground") a.foreground = true;
     else if (word == "-l") a.long_form = true;
+    else if (command == kMigration && word == "--dir" && i + 1 < given.size()) a.migration.directory = given[++i];
+    else if (command == kMigration && take_flag(word, a.migration)) continue;
     else if (word == "-o" && i + 1 == given.size()) throw bad_usage("-o: expected a list of options behind it");
     else if (word == "-o") parse_options(given[++i], a.options);
     else if (word.compare(0, 2, "-o") == 0) parse_options(word.substr(2), a.options);
@@ -52,9 +68,9 @@ int run(std::vector<std::string> given) {
   for (const Command& command : kCommands) {
     if (given.empty() || given[0] != command.name) continue;
     given.erase(given.begin());
-    return command.run(sort_arguments(given));
+    return command.run(sort_arguments(given, command.name));
   }
-  return mount_command(sort_arguments(given));
+  return mount_command(sort_arguments(given, ""));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "cli/checkpoint.hpp"
 #include "cli/commands.hpp"
 #include "cli/mount_point.hpp"
+#include "cli/serve.hpp"
 #include "cli/status.hpp"
 #include "commit/execute.hpp"
 #include "fuse/adapter.hpp"
@@ -21,30 +22,6 @@ namespace {
 
 // A reader that takes nothing for so long was stopped; the daemon does not stay for it.
 constexpr int kPatience_ms = 10'000;
-
-MountOptions tree_options(const Options& o) {
-  MountOptions t;
-  t.read_only = o.view.read_only;
-  t.uid = o.uid;
-  t.gid = o.gid;
-  t.umask = o.umask.value_or(0);
-  t.attribute_timeout_s = o.attr_timeout;
-  t.entry_timeout_s = o.entry_timeout;
-  t.scratch_limit = o.scratch_limit;
-  return t;
-}
-
-fuse::FuseOptions fuse_options(const Options& o, const std::string& mount_point, const std::string& source) {
-  fuse::FuseOptions f;
-  f.mount_point = mount_point;
-  f.fsname = o.fsname.empty() ? source : o.fsname;
-  f.subtype = o.subtype;
-  f.read_only = o.view.read_only;
-  f.allow_other = o.allow_other;
-  f.allow_root = o.allow_root;
-  f.kernel = o.kernel;
-  return f;
-}
 
 /// The last words: to the `ckptree umount` that waits for them, and to the log.
 void tell(const Report& report, Status status, const std::string& source, int waiting) {

@@ -69,6 +69,13 @@ void set_folder(Options& o, const std::string& v) {
   o.view.metadata_folder = v;
 }
 
+void set_missing(Options& o, const std::string& v) {
+  const std::size_t dot = v.rfind('.');
+  if (dot == std::string::npos || dot == 0 || dot + 1 == v.size() || v.find('\n') != std::string::npos)
+    refuse("missing", "MODULE.NAME", v);
+  o.view.missing = v;
+}
+
 void set_kind(Options& o, const std::string& v) {
   if (v != "torch" && v != "earth2studio" && v != "collection") refuse("kind", "torch, earth2studio or collection", v);
   o.kind = v;
@@ -107,6 +114,10 @@ constexpr Option kOwn[] = {
     {"folder", "FOLDER", "anemoi-metadata", nullptr, "where in the archive new metadata goes", set_folder},
     {"remove", "metadata|all", "metadata", nullptr, "what rm metadata.json removes: all takes the arrays too",
      [](Options& o, const std::string& v) { o.view.remove_all = choice("remove", v, "metadata", "all"); }},
+    {"missing", "MODULE.NAME", "anemoi.models.migrations.migrator.MissingAttribute", nullptr,
+     "what stands for a class that was removed from imports/", set_missing},
+    {"migrations", "DIR", nullptr, nullptr, "the scripts that migrations/ is compared with",
+     [](Options& o, const std::string& v) { o.view.migrations = v; }},
     {"nodata", nullptr, nullptr, nullptr, "hide the data of tensors",
      [](Options& o, const std::string&) { o.view.no_data = true; }},
     {"data", nullptr, nullptr, nullptr, "show the data of tensors (the default for a single checkpoint)",

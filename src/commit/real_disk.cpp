@@ -200,8 +200,9 @@ class RealDisk final : public Disk {
   void forget_below(const std::string& path) {
     const std::lock_guard<std::mutex> guard(mutex_);
     ours_.erase(path);
-    for (auto it = ours_.lower_bound(path + "/"); it != ours_.end() && it->first.compare(0, path.size() + 1, path + "/") == 0;)
-      it = ours_.erase(it);
+    const std::string below = path + "/";
+    auto it = ours_.lower_bound(below);
+    while (it != ours_.end() && it->first.compare(0, below.size(), below) == 0) it = ours_.erase(it);
   }
   bool is_ours(const std::string& path) {
     const std::lock_guard<std::mutex> guard(mutex_);

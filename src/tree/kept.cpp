@@ -1,5 +1,6 @@
 // What a Session keeps beside the checkpoint: refused and removed bytes, and the sentences of failures.
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -65,6 +66,10 @@ void Session::reject_waiting(const std::string& reason) {
     waiting.swap(log_);
     working_ = committed_->model;
   }
+  // A directory that was made or emptied, or a name that was moved, holds no bytes: only what was written can be lost.
+  waiting.erase(std::remove_if(waiting.begin(), waiting.end(),
+                               [](const Logged& edit) { return edit.op.kind != Op::Kind::write; }),
+                waiting.end());
   reject_all(waiting, reason);
 }
 

@@ -242,7 +242,13 @@ std::optional<Entry> Mount::lookup(Ino parent, const std::string& name, const Ca
   for (Ptr<Model> asked; asked != spot.view->session->working();) {
     if (lock.owns_lock()) lock.unlock();
     asked = spot.view->session->working();
-    node = s_->find(spot);
+    try {
+      node = s_->find(spot);
+    } catch (const Error& e) {
+      // What is not there for a reason; that most names are not needs none.
+      if (e.code() == Errc::not_found) spot.view->session->note_error(spot.path, e.what());
+      throw;
+    }
     lock.lock();
   }
   if (!node) return std::nullopt;

@@ -57,9 +57,9 @@ Mount::State::Found Mount::State::look(std::unique_lock<std::mutex>& lock, Ino p
   try {
     node = find(f.spot);
   } catch (const Error& e) {
-    if (e.code() != Errc::corrupt) throw;
+    if (e.code() != Errc::corrupt && e.code() != Errc::not_found) throw;
     node = vacant(f.spot);  // damaged: a good one may take its place
-    if (!node) throw;
+    if (!node && e.code() == Errc::corrupt) throw;
   }
   lock.lock();
   f.node = std::move(node);

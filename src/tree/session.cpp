@@ -311,7 +311,8 @@ bool Session::refresh_locked() {
   conflicts_ += conflicts.size();
   if (!conflicts.empty()) reject_all(conflicts, last_error());
   if (!undone.empty()) {
-    const std::string reason = "another program, which writes what it had in memory, undid this edit after it was committed";
+    const std::string reason =
+        "another program, which writes what it had in memory, undid this edit after it was committed";
     reject_all(undone, reason);
     note_error({}, reason);
   }

@@ -1,6 +1,6 @@
 """Times ckptree against what people use today and against the floor, on the same files in the same run; prints ratios.
 
-usage: bench.py CKPTREE FOLDER [--sizes 0.1,1,4.5] [--python PYTHON] [--only edit,mount,read]
+usage: bench.py CKPTREE FOLDER [--sizes 0.1,1,4.5] [--python PYTHON] [--only edit,mount,read,tensors]
 
 For each size in GB, on the filesystem of FOLDER and (as root) on a loop-mounted XFS that can reflink:
 
@@ -10,6 +10,7 @@ For each size in GB, on the filesystem of FOLDER and (as root) on a loop-mounted
   mount    from the start of the process to the first listing
   read     open, read, close of a document of 300 KB; the largest member from beginning to end; against a plain file
   memory   the largest resident size the daemon had
+  tensors  a checkpoint of 100,000 of them is listed, against torch.load(mmap=True) where PYTHON has torch
 """
 
 import argparse
@@ -108,6 +109,42 @@ class Bench:
                     self.reads(source)
             finally:
                 source.unlink()
+
+    def tensors(self, folder):
+        """Listing the tensors of a checkpoint that has very many."""
+        source, count = folder / "tensors.ckpt", 100_000
+        views = {f"model.layers.{i}.weight": sample.View(i, 0, (2, 2), (2, 1)) for i in range(count)}
+        sample.torch_save(source, [bytes(16)] * count, tensors=views)
+        print(f"\n{count:,} tensors on {filesystem(folder)}")
+        with self.ckptree_mount(source, folder / "mnt") as mount:
+            show("ckptree: start to first listing of the top", mount.mount_s)
+            for place in ("tensors", "values"):
+                names = os.listdir(mount.point / place)
+                assert len(names) == count
+                show(f"ckptree: names of {place}/", timed(lambda: os.listdir(mount.point / place), 3))
+                sizes = lambda: sum(entry.stat().st_size for entry in os.scandir(mount.point / place))
+                show(f"ckptree: names and sizes of {place}/", timed(sizes, 3), goal="goal 1 s")
+            command = ["ls", "-l", mount.point / "tensors"]
+            seconds = timed(lambda: subprocess.run(command, stdout=subprocess.DEVNULL), 1)
+            show("ckptree: ls -l tensors/, and 200,000 getxattr", seconds)
+            show("ckptree: tensors.tsv", timed(lambda: read_whole(mount.point / "tensors.tsv"), 3))
+            print(f"  {'ckptree: memory of the daemon':44} {mount.memory() / 2**20:12.1f} MiB")
+        script = (
+            "import re, sys, time, torch; memory = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', "
+            "open('/proc/self/status').read())[1])\n"
+            "before = memory(); begin = time.perf_counter(); loaded = torch.load(sys.argv[1], mmap=True)\n"
+            "print(time.perf_counter() - begin, before, memory())"
+        )
+        command = [self.python or sys.executable, "-c", script, source]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if done.returncode != 0:
+            print("  torch.load(mmap=True): not measured, there is no Python with torch (--python)")
+        else:
+            seconds, before, after = map(float, done.stdout.split())
+            show("torch.load(mmap=True)", seconds)
+            print(f"  {'torch: its memory, of which for the load':44} {after / 2**10:12.1f} MiB", end=" ")
+            print(f"{(after - before) / 2**10:10.1f} MiB")
+        source.unlink()
 
     def edits(self, source):
         floor = timed(lambda: clone_floor(source), 3)
@@ -338,7 +375,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--sizes", default=os.environ.get("CKPTREE_BENCH_SIZES", "0.1,1"))
     parser.add_argument("--python", help="a Python that has anemoi-utils")
-    parser.add_argument("--only", default="edit,mount,read")
+    parser.add_argument("--only", default="edit,mount,read,tensors")
     arguments = parser.parse_args()
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         print("SKIP: no /dev/fuse that this user can open")
@@ -353,6 +390,10 @@ def main():
     sizes = [float(size) for size in arguments.sizes.split(",")]
     try:
         bench = Bench(arguments)
+        if "tensors" in bench.only:
+            bench.tensors(work)
+        if bench.only == ["tensors"]:
+            return
         bench.run(work, sizes)
         with ReflinkFilesystem(work, max(sizes)) as point:
             if point:

@@ -59,8 +59,8 @@ Plan plan_of(MemoryDisk& disk, const std::vector<Op>& edits, const ViewOptions& 
   return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, "/store/.catalog.json.ckptree-stage-1"});
 }
 
-Verdict lose_power(const std::string& what, const std::vector<Op>& edits,
-                   const std::function<void(Plan&)>& spoil = [](Plan&) {}) {
+Verdict lose_power(
+    const std::string& what, const std::vector<Op>& edits, const std::function<void(Plan&)>& spoil = [](Plan&) {}) {
   const ViewOptions options = TestStore::all();
   MemoryDisk calm, disk;
   TestStore::fill(calm);
@@ -115,7 +115,8 @@ TEST_CASE("the enumerator finds what a store's plan without a sync would lose", 
   }
 }
 
-TEST_CASE("a catalog that a run replaced under the exchange goes back, and the edit is stale", "[crash][earth2studio]") {
+TEST_CASE("a catalog that a run replaced under the exchange goes back, and the edit is stale",
+          "[crash][earth2studio]") {
   MemoryDisk disk;
   TestStore::fill(disk);
   const Plan plan = plan_of(disk, {TestStore::write_of("rows/1/metadata/note", "mine")}, TestStore::all());

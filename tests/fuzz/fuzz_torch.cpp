@@ -1,9 +1,6 @@
-#include <zlib.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,35 +9,11 @@
 #include "codec/npy/npy.hpp"
 #include "codec/zip/directory.hpp"
 #include "formats/torch/format.hpp"
+#include "small_checkpoint.hpp"
 
 using namespace ckptree;
 
 namespace {
-
-std::string le(std::uint64_t value, int bytes) {
-  std::string out;
-  for (; bytes > 0; --bytes, value >>= 8) out += static_cast<char>(value);
-  return out;
-}
-
-/// The smallest archive that is a checkpoint, with one member that may be an array.
-std::string small_checkpoint() {
-  const std::pair<const char*, const char*> members[] = {{"m/data.pkl", "\x80\x02}."},
-                                                         {"m/data/0", "storage!"},
-                                                         {"m/version", "3\n"},
-                                                         {"m/anemoi-metadata/a.numpy", "0123456789ab"}};
-  std::string body, directory;
-  for (const auto& [name, text] : members) {
-    const std::string data = text, fields = le(20, 2) + le(0, 8);
-    const auto crc = ::crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size()));
-    const std::string sizes =
-        le(crc, 4) + le(data.size(), 4) + le(data.size(), 4) + le(std::strlen(name), 2) + le(0, 2);
-    directory += "PK\1\2" + le(20, 2) + fields + sizes + le(0, 10) + le(body.size(), 4) + name;
-    body += "PK\3\4" + fields + sizes + name + data;
-  }
-  return body + directory + "PK\5\6" + le(0, 4) + le(4, 2) + le(4, 2) + le(directory.size(), 4) + le(body.size(), 4) +
-         le(0, 2);
-}
 
 /// What is left of a file when a plan has run.
 std::string after(const Plan& plan, const std::string& before) {

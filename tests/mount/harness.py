@@ -71,6 +71,15 @@ def run(command, timeout=60, **options):
     )
 
 
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+
+
+def renameat2(old, new, flags):
+    AT_FDCWD = -100
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
+        raise OSError(ctypes.get_errno(), "renameat2", str(old))
+
+
 def wait_until(condition, timeout=5.0, step=0.005):
     """Polls until `condition()` is true and returns its value, or the last one when the time is over."""
     end = time.monotonic() + timeout * SLOWNESS

@@ -98,14 +98,19 @@ class TorchArchive:
         self.file.close()
 
 
-def torch_save(path, storages, root="archive", crc=True, records=()):
-    """The file torch.save writes for {"tensor0": ..., "tensor1": ...}, float32, one dimension each.
+# Elements of a storage, counted as its type does.
+View = collections.namedtuple("View", "storage offset shape stride")
 
-    @param storages  for each tensor its bytes or a Hole
+
+def torch_save(path, storages, root="archive", crc=True, records=(), tensors=None):
+    """The file torch.save writes for a dict of tensors of float32.
+
+    @param storages  the bytes of each, or a Hole
     @param records  further (name, bytes), written like those of torch
+    @param tensors  name -> View; without them {"tensor0": ..., "tensor1": ...}, one dimension and one storage each
     """
     archive = TorchArchive(path, root, crc)
-    archive.add("data.pkl", _state_dict_pickle(storages))
+    archive.add("data.pkl", _state_dict_pickle(storages, tensors))
     archive.add(".format_version", b"1")
     archive.add(".storage_alignment", b"64")
     archive.add("byteorder", sys.byteorder.encode())
@@ -118,7 +123,7 @@ def torch_save(path, storages, root="archive", crc=True, records=()):
     archive.close()
 
 
-def _state_dict_pickle(storages):
+def _state_dict_pickle(storages, tensors=None):
     """The data.pkl of these tensors: the globals of torch by their names, each storage as a persistent id."""
 
     class Storage:
@@ -126,11 +131,11 @@ def _state_dict_pickle(storages):
             self.key, self.numel = key, numel
 
     class Tensor:
-        def __init__(self, storage):
-            self.storage = storage
+        def __init__(self, view):
+            self.view = view
 
         def __reduce__(self):
-            return rebuild, (self.storage, 0, (self.storage.numel,), tuple([1]), False, collections.OrderedDict())
+            return rebuild, (*self.view, False, collections.OrderedDict())
 
     def rebuild():
         pass
@@ -145,15 +150,18 @@ def _state_dict_pickle(storages):
     stand_ins = {"torch": types.ModuleType("torch"), "torch._utils": types.ModuleType("torch._utils")}
     stand_ins["torch"].FloatStorage = float_storage
     stand_ins["torch._utils"]._rebuild_tensor_v2 = rebuild
-    tensors = {}
+    stored = []
     for key, data in enumerate(storages):
         size = data.size if isinstance(data, Hole) else len(data)
-        tensors[f"tensor{key}"] = Tensor(Storage(str(key), size // 4))
+        stored.append(Storage(str(key), size // 4))
+    if tensors is None:
+        tensors = {f"tensor{i}": View(i, 0, (one.numel,), tuple([1])) for i, one in enumerate(stored)}
+    value = {name: Tensor(view._replace(storage=stored[view.storage])) for name, view in tensors.items()}
     real = {name: sys.modules.get(name) for name in stand_ins}
     sys.modules.update(stand_ins)
     try:
         text = io.BytesIO()
-        Pickler(text, protocol=2).dump(tensors)
+        Pickler(text, protocol=2).dump(value)
         return text.getvalue()
     finally:
         for name, module in real.items():

@@ -1,6 +1,5 @@
 """Scratch: any name can be created, behaves as on a local filesystem, and never reaches the checkpoint."""
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -9,15 +8,7 @@ import stat
 
 import harness
 import sample
-from harness import MountTest, libc, run
-
-RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
-AT_FDCWD = -100
-
-
-def renameat2(old, new, flags):
-    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
-        raise OSError(ctypes.get_errno(), "renameat2", old)
+from harness import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, MountTest, renameat2, run
 
 
 class Scratch(MountTest):

@@ -36,25 +36,30 @@ class TestStore {
     using namespace ckptree::earth2studio;
     Entries rows;
     int n = 0;
-    for (const char* id : {"commit_00000001_aaaaaaaaaaaa", "commit_00000002_bbbbbbbbbbbb", "commit_00000003_cccccccccccc"}) {
+    for (const char* id :
+         {"commit_00000001_aaaaaaaaaaaa", "commit_00000002_bbbbbbbbbbbb", "commit_00000003_cccccccccccc"}) {
       ++n;
       const Json entry = row_json(id, n, "{\"member\": 1}");
       rows.push_back(Entry::make(entry, id));
       Json manifest = parse(R"({"checkpoint": "forecast", "mode": "append", "version": 1, "metadata": {
           "lead_time": {"kind": "np_timedelta64", "unit": "h", "value": 6}, "note": {"kind": "str", "value": "a text"},
           "pair": {"items": [{"kind": "int", "value": 1}, {"kind": "int", "value": 2}], "kind": "tuple"},
-          "rate": {"kind": "float", "value": 0.5}}})", "manifest");
+          "rate": {"kind": "float", "value": 0.5}}})",
+                            "manifest");
       for (const char* key : {"commit_id", "labels", "rank", "saved_at", "world_size", "write_count"})
         manifest.set(key, *entry.find(key));
       const std::string hash = hashed("my.module.Noise"), top = "/store/commits/" + std::string(id) + "/";
-      manifest.set("states", parse("{\"my.module.Noise\": {\"path\": \"states/" + hash + "\", \"schema_hash\": \"hash\"}}", "s"));
+      manifest.set("states",
+                   parse("{\"my.module.Noise\": {\"path\": \"states/" + hash + "\", \"schema_hash\": \"hash\"}}", "s"));
       disk.add(top + "manifest.json", {dumps(manifest) + "\n", "rw"});
       disk.add(top + "states/" + hash + "/metadata.json",
                {dumps(parse(R"({"state_id": "my.module.Noise", "schema_hash": "hash", "fields": {
                   "noise": {"kind": "tensor", "path": "noise.npy", "dtype": "float32", "shape": [2]},
                   "seed": {"kind": "int", "value": 42}, "state_id": {"kind": "str", "value": "mine"},
                   "tags": {"items": [{"kind": "int", "value": 1}, {"kind": "str", "value": "two"}], "kind": "tuple"}}})",
-                            "state")) + "\n", "rw"});
+                            "state")) +
+                    "\n",
+                "rw"});
       disk.add(top + "states/" + hash + "/noise.npy", {npy_of("<f4", {2}, "abcdefgh"), "rw"});
     }
     disk.add("/store/catalog.json", {catalog_text(rows), "rw"});
@@ -64,7 +69,8 @@ class TestStore {
     using namespace ckptree::earth2studio;
     Json row = parse(R"({"metadata": {"lead_time": {"kind": "np_timedelta64", "unit": "h", "value": 6},
         "note": "a text", "pair": [1, 2], "rate": 0.5}, "metadata_keys": ["lead_time", "note", "rate", "pair"],
-        "rank": 0, "state_ids": ["my.module.Noise"], "world_size": 1})", "row");
+        "rank": 0, "state_ids": ["my.module.Noise"], "world_size": 1})",
+                     "row");
     row.set("commit_id", Json::string(id));
     row.set("labels", parse(labels, "labels"));
     row.set("saved_at", Json::string("2024-01-0" + std::to_string(n) + "T00:00:00+00:00"));
@@ -100,7 +106,9 @@ class TestStore {
   }
 
   void save(ckptree::Op op, std::uint64_t epoch) { session->save({std::move(op)}, epoch); }
-  void save(const std::string& path, const std::string& text, std::uint64_t epoch) { save(write_of(path, text), epoch); }
+  void save(const std::string& path, const std::string& text, std::uint64_t epoch) {
+    save(write_of(path, text), epoch);
+  }
   void edit(const std::string& path, const std::string& text) { save(write_of(path, text), session->epoch()); }
   void remove(const std::string& path) { save(op_of(ckptree::Op::Kind::remove, path), session->epoch()); }
   void make_dir(const std::string& path) { save(op_of(ckptree::Op::Kind::make_dir, path), session->epoch()); }

@@ -248,7 +248,8 @@ TEST_CASE("an edit that Earth2Studio could not read is refused", "[earth2studio]
 
 TEST_CASE("what is not editable by default needs edit=all", "[earth2studio]") {
   TestStore store{ViewOptions()};
-  CHECK_THROWS_WITH(store.edit("rows/1/states/my.module.Noise/seed", "1"), says("an edit of a state needs -o edit=all"));
+  CHECK_THROWS_WITH(store.edit("rows/1/states/my.module.Noise/seed", "1"),
+                    says("an edit of a state needs -o edit=all"));
   CHECK_THROWS_WITH(store.remove("commits/commit_00000002_bbbbbbbbbbbb"), says("dropping a row needs -o edit=all"));
   CHECK_FALSE(store.has("next"));
   store.edit("rows/1/labels/member", "7\n");

@@ -1,7 +1,9 @@
 #include <cstring>
+#include <random>
 
 #include "catch.hpp"
 #include "ckptree/error.hpp"
+#include "codec/npy/gather.hpp"
 #include "codec/npy/npy.hpp"
 
 using namespace ckptree;
@@ -309,4 +311,76 @@ TEST_CASE("a place in the middle of an array in Fortran order can be read alone"
   std::memcpy(element, bytes, 4);
   CHECK(element[0] == 17 * 40 + 39);
   CHECK(element[1] == 18 * 40);
+}
+
+namespace {
+
+/// Element by element, the slow way.
+std::string gathered(const std::string& stored, const npy::Strided& array, std::size_t item) {
+  std::string out;
+  std::vector<std::uint64_t> index(array.shape.size(), 0);
+  for (const std::uint64_t extent : array.shape)
+    if (extent == 0) return out;
+  for (;;) {
+    std::uint64_t at = array.offset;
+    for (std::size_t i = 0; i < index.size(); ++i) at += index[i] * array.strides[i];
+    out.append(stored, at, item);
+    std::size_t i = index.size();
+    while (i > 0 && ++index[i - 1] == array.shape[i - 1]) index[--i] = 0;
+    if (i == 0) return out;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("strided elements are gathered in C order, from wherever one reads", "[npy]") {
+  const auto seed = GENERATE(range(0, 60));
+  std::mt19937 random(static_cast<unsigned>(seed));
+  const auto below = [&](std::uint64_t n) { return random() % n; };
+  const std::size_t item = std::size_t(1) << below(5);
+  npy::Strided array;
+  array.offset = item * below(20);
+  std::uint64_t last = array.offset;
+  for (std::uint64_t rank = below(5); rank > 0; --rank) {
+    array.shape.push_back(below(12) == 0 ? 0 : 1 + below(9));
+    array.strides.push_back(item * (below(4) == 0 ? 0 : below(4) == 0 ? 5000 + below(9000) : 1 + below(40)));
+    last += (array.shape.back() == 0 ? 0 : array.shape.back() - 1) * array.strides.back();
+  }
+  std::string stored(last + item, 0);
+  for (char& c : stored) c = static_cast<char>(random());
+  const Recipe made = npy::gather(Recipe::literal(stored), array, item);
+  const std::string expected = gathered(stored, array, item);
+  REQUIRE(made.size() == expected.size());
+  CHECK(made.text(1 << 30, "made") == expected);
+  for (int i = 0; i < 5 && !expected.empty(); ++i) {
+    const std::uint64_t at = below(expected.size());
+    std::string part(below(300), 0);
+    part.resize(made.read(at, Buffer(part.data(), part.size())));
+    CHECK(part == expected.substr(at, part.size()));
+  }
+}
+
+TEST_CASE("an array of many tiles is gathered tile by tile", "[npy]") {
+  // 48 MB: a permutation, one of every second element, and rows that are longer than a tile.
+  const std::uint64_t n = 12'000'000;
+  std::string stored(4 * n, 0);
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<std::uint32_t>(i);
+    std::memcpy(&stored[4 * i], &value, 4);
+  }
+  const Recipe recipe = Recipe::literal(stored);
+  const auto check = [&](const npy::Strided& array) {
+    const Recipe made = npy::gather(recipe, array, 4);
+    const std::string expected = gathered(stored, array, 4);
+    REQUIRE(made.size() == expected.size());
+    CHECK((made.text(1 << 30, "made") == expected));
+    std::string part(1000, 0);
+    for (const std::uint64_t at : {std::uint64_t{3}, made.size() / 2 - 500, made.size() - 1000}) {
+      made.read(at, Buffer(part.data(), part.size()));
+      CHECK((part == expected.substr(at, 1000)));
+    }
+  };
+  check({{200, 300, 200}, {4, 4 * 40'000, 4 * 200}, 0});
+  check({{1200, 5000}, {4 * 10'000, 8}, 4});
+  check({{2, 6'000'000}, {4, 8}, 0});
 }

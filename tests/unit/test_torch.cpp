@@ -27,11 +27,12 @@ TEST_CASE("a file of torch.save is claimed and opened, with metadata and without
   CHECK(claims(with_metadata().bytes()));
   CHECK(torch_format().kind() == std::string("torch"));
   Mounted m(with_metadata());
-  CHECK(m.names("") == Names{"kind", "metadata.json", "metadata/", "metadata.path", "arrays/", "arrays.tsv"});
+  CHECK(m.names("") == Names{"kind", "metadata.json", "metadata/", "metadata.path", "arrays/", "arrays.tsv", "tensors/",
+                             "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
   CHECK(m.read("kind") == "torch\n");
   CHECK(torch_format().layout(*Mounted(checkpoint())) == "zip, 9 members, zip64, 64-byte alignment");
   Mounted bare(checkpoint());
-  CHECK(bare.names("") == Names{"kind", "arrays/", "arrays.tsv"});
+  CHECK(bare.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
   CHECK(bare.names("arrays").empty());
   CHECK(bare.read("arrays.tsv") == "name\tdtype\tshape\tnbytes\tmember\n");
 }
@@ -124,7 +125,8 @@ TEST_CASE("several metadata members are listed, and neither read nor edited", "[
   const std::string second = GENERATE("m/other/anemoi.json", "m/anemoi-metadata/anemoi.json");
   Mounted m(with_metadata().python(second, "{}"));
   CHECK(m.read("metadata.path") == "m/anemoi-metadata/anemoi.json\n" + second + "\n");
-  CHECK(m.names("") == Names{"kind", "metadata.json", "metadata.path", "arrays/", "arrays.tsv"});
+  CHECK(m.names("") == Names{"kind", "metadata.json", "metadata.path", "arrays/", "arrays.tsv", "tensors/",
+                             "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
   for (const char* path : {"metadata.json", "arrays.tsv"}) {
     CHECK(code_of([&] { m.read(path); }) == Errc::ambiguous);
     REQUIRE_THROWS_WITH(m.read(path),

@@ -167,7 +167,7 @@ TEST_CASE("a broken document is shown as it is stored, and a good one replaces i
       GENERATE("{\"version\": 1, ", "", "[1, 2]", "{\"version\": 1, \"supporting_arrays_paths\": 7}");
   Mounted m(with_metadata(broken));
   CHECK(m.read("metadata.json") == broken);
-  CHECK(m.names("").size() == 6);
+  CHECK(m.names("").size() == 12);
   CHECK(code_of([&] { m.names("arrays"); }) == Errc::corrupt);
   CHECK(code_of([&] { m.find("arrays/lat.npy"); }) == Errc::corrupt);
   CHECK(code_of([&] { m.read("arrays.tsv"); }) == Errc::corrupt);
@@ -233,7 +233,7 @@ TEST_CASE("new metadata needs one top directory", "[torch]") {
 TEST_CASE("rm metadata.json takes the document and leaves the members of arrays", "[torch]") {
   Mounted m(with_metadata());
   m.remove("metadata.json");
-  CHECK(m.names("") == Names{"kind", "arrays/", "arrays.tsv"});
+  CHECK(m.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
   CHECK(m.names("arrays").empty());
   m.commit();
   CHECK_FALSE(m.has_member("m/anemoi-metadata/anemoi.json"));

@@ -1,6 +1,6 @@
 # bash completion for ckptree                                                              -*- shell-script -*-
 
-_ckptree_options='ro edit= kind= name= folder= remove= nodata data rank= world_size=
+_ckptree_options='ro edit= kind= name= folder= remove= missing= migrations= nodata data rank= world_size=
   level= edits= mode= history_size= create sweep flush_interval= links= scratch_limit= allow_other
   allow_root umask= uid= gid= attr_timeout= entry_timeout= fsname= subtype='
 
@@ -18,7 +18,7 @@ _ckptree() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      umount | ls | cat | write) [[ $i -eq 1 ]] && command=${COMP_WORDS[i]} || source=${COMP_WORDS[i]} ;;
+      umount | ls | cat | write | run | migration) [[ $i -eq 1 ]] && command=${COMP_WORDS[i]} || source=${COMP_WORDS[i]} ;;
       -o) ((i++)) ;;
       -*) ;;
       *) [[ -n $source ]] || source=${COMP_WORDS[i]} ;;
@@ -53,6 +53,7 @@ _ckptree() {
       '') flags='-f --foreground -o --help --version' ;;
       ls) flags='-l -o --help' ;;
       umount) flags='--help' ;;
+      migration) flags='--dir --with-setup --final --dry-run --check --help' ;;
     esac
     COMPREPLY=($(compgen -W "$flags" -- "$current"))
     return
@@ -69,13 +70,21 @@ _ckptree() {
         compopt -o filenames && COMPREPLY=($(compgen -f -- "$current"))
       fi
       ;;
+    migration)
+      if [[ $COMP_CWORD -eq 2 ]]; then
+        COMPREPLY=($(compgen -W 'create inspect sync fix-order' -- "$current"))
+      else
+        compopt -o filenames && COMPREPLY=($(compgen -f -- "$current"))
+      fi
+      ;;
+    run) compopt -o filenames && COMPREPLY=($(compgen -f -- "$current")) ;;
     *)
       compopt -o filenames
       if [[ -n $source ]]; then
         COMPREPLY=($(compgen -d -- "$current"))
       else
         COMPREPLY=($(compgen -f -- "$current"))
-        [[ $COMP_CWORD -eq 1 ]] && COMPREPLY+=($(compgen -W 'umount ls cat write' -- "$current"))
+        [[ $COMP_CWORD -eq 1 ]] && COMPREPLY+=($(compgen -W 'umount ls cat write run migration' -- "$current"))
       fi
       ;;
   esac

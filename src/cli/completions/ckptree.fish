@@ -29,6 +29,8 @@ function __ckptree_options
         folder=\t'where in the archive new metadata goes' \
         remove=metadata\t'rm metadata.json leaves the arrays' \
         remove=all\t'rm metadata.json takes the arrays too' \
+        missing=\t'what stands for a removed class' \
+        migrations=\t'the scripts that migrations/ is compared with' \
         nodata\t'hide the data of tensors' \
         data\t'show the data of tensors' \
         kind=earth2studio\t'take the source for this kind' \
@@ -68,7 +70,12 @@ complete -c ckptree -n __ckptree_needs_command -a umount -d 'unmount, and tell w
 complete -c ckptree -n __ckptree_needs_command -a ls -d 'list a directory of the tree, without a mount'
 complete -c ckptree -n __ckptree_needs_command -a cat -d 'print a file of the tree, without a mount'
 complete -c ckptree -n __ckptree_needs_command -a write -d 'store standard input as a file of the tree'
-complete -c ckptree -n 'not __ckptree_in umount ls cat write' -s f -l foreground -d 'stay in the foreground'
+complete -c ckptree -n __ckptree_needs_command -a run -d 'run a command in a mount of its own'
+complete -c ckptree -n __ckptree_needs_command -a migration -d 'scripts that migrate checkpoints'
+complete -c ckptree -n '__ckptree_in migration; and test (count (commandline -opc)) -eq 2' -f -a 'create inspect sync fix-order'
+complete -c ckptree -n '__ckptree_in migration' -l dir -r -d 'the scripts'
+complete -c ckptree -n '__ckptree_in migration' -l with-setup -l final -l dry-run -l check
+complete -c ckptree -n 'not __ckptree_in umount ls cat write run migration' -s f -l foreground -d 'stay in the foreground'
 complete -c ckptree -n '__ckptree_in ls' -s l -d 'the long form'
 complete -c ckptree -n 'not __ckptree_in umount' -s o -x -a '(__ckptree_options)' -d 'options of the view'
 complete -c ckptree -n '__ckptree_in ls cat write; and test (count (commandline -opc)) -ge 3' -f -a '(__ckptree_paths)'

@@ -124,8 +124,8 @@ Json value_at(const Element& element, const char* at, const std::string& place) 
     case 'U': return text_value(element, at, place);
     case 'm': return time_value("np_timedelta64", Json::number(extended(load(element, at, 8), 8)), element.unit);
     case 'M':
-      return time_value("np_datetime64", Json::string(np_datetime_text(extended(load(element, at, 8), 8), element.unit)),
-                        element.unit);
+      return time_value("np_datetime64",
+                        Json::string(np_datetime_text(extended(load(element, at, 8), 8), element.unit)), element.unit);
     default: break;
   }
   throw Error(Errc::unsupported, place + ": the catalog has no spelling for values of this dtype");
@@ -222,7 +222,8 @@ Json label_of_array(const Recipe& file, const std::string& place) {
     Json label = Json::object(), values = Json::list(), shape = Json::list();
     for (std::size_t at = 0; at < data.size(); at += static_cast<std::size_t>(element.size))
       values.items.push_back(value_at(element, data.data() + at, place));
-    for (const std::uint64_t extent : header.shape) shape.items.push_back(Json::number(static_cast<std::int64_t>(extent)));
+    for (const std::uint64_t extent : header.shape)
+      shape.items.push_back(Json::number(static_cast<std::int64_t>(extent)));
     label.set("dtype", Json::string(npy::dtype_name(header.descr)));
     label.set("kind", Json::string("ndarray_label"));
     label.set("shape", std::move(shape));
@@ -238,7 +239,8 @@ std::string array_of_label(const Json& label, const std::string& place) {
   const std::string descr = npy::descr_of(label.find("dtype")->text, place);
   const Element element(descr);
   std::vector<std::uint64_t> shape;
-  for (const Json& extent : label.find("shape")->items) shape.push_back(std::strtoull(extent.text.c_str(), nullptr, 10));
+  for (const Json& extent : label.find("shape")->items)
+    shape.push_back(std::strtoull(extent.text.c_str(), nullptr, 10));
   std::string file = npy::make_header(descr, shape);
   if (npy::byte_size(shape, descr, place) > kMaxArray)
     throw Error(Errc::too_large, place + ": an array among metadata has at most 16 MiB");

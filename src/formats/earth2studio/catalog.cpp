@@ -20,9 +20,7 @@ constexpr std::size_t kMaxWarnings = 20;
   throw Error(Errc::corrupt, place + ": " + text);
 }
 
-std::string text_at(const std::string& document, json::Extent at) {
-  return document.substr(at.begin, at.size());
-}
+std::string text_at(const std::string& document, json::Extent at) { return document.substr(at.begin, at.size()); }
 
 /// Python's int(): of a number without its fraction, of true and false, of text.
 std::int64_t integer(const std::string& document, json::Extent at, const std::string& place) {
@@ -155,8 +153,8 @@ Entries parse_catalog(std::string text, const std::string& place) {
   expect(*document, *list, json::Type::array, place + ": entries");
   json::Walk walk(*document, *list);
   for (json::Member m; walk.next(m);)
-    entries.push_back(std::make_shared<const Entry>(
-        document, m.value, place + ": entries/" + std::to_string(entries.size())));
+    entries.push_back(
+        std::make_shared<const Entry>(document, m.value, place + ": entries/" + std::to_string(entries.size())));
   return entries;
 }
 
@@ -201,7 +199,8 @@ Json entry_of_manifest(const Json& manifest, const Source& source, const std::st
   if (lead_time && !metadata.find("lead_time")) metadata.set("lead_time", *lead_time);
   for (const auto& m : (payloads.members.empty() ? artifacts : payloads).members)
     keys.items.push_back(Json::string(m.first));
-  const bool named = std::any_of(keys.items.begin(), keys.items.end(), [](const Json& k) { return k.text == "lead_time"; });
+  const bool named =
+      std::any_of(keys.items.begin(), keys.items.end(), [](const Json& k) { return k.text == "lead_time"; });
   if (metadata.find("lead_time") && !named) keys.items.push_back(Json::string("lead_time"));
   for (const auto& m : member("states", json::Type::object).members) states.items.push_back(Json::string(m.first));
 
@@ -225,8 +224,7 @@ Catalog read_catalog(const Source& source) {
   const auto missing = [](const std::system_error& e) { return e.code().value() == ENOENT; };
   try {
     const Ptr<File> file = source.open(kCatalog);
-    catalog.entries =
-        parse_catalog(Recipe::extent(file, 0, file->size(), "").text(kMaxCatalog, kCatalog), kCatalog);
+    catalog.entries = parse_catalog(Recipe::extent(file, 0, file->size(), "").text(kMaxCatalog, kCatalog), kCatalog);
     return catalog;
   } catch (const Error& e) {
     if (e.code() == Errc::stale) throw;

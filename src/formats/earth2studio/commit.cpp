@@ -45,8 +45,8 @@ std::string isoformat(const std::timespec& time) {
 }
 
 /// Every regular file below a directory of the source, by its path from there.
-void collect_files(const Ptr<Source>& source, const std::string& directory, const std::string& prefix, std::size_t depth,
-                   std::map<std::string, Recipe>& files) {
+void collect_files(const Ptr<Source>& source, const std::string& directory, const std::string& prefix,
+                   std::size_t depth, std::map<std::string, Recipe>& files) {
   if (depth > kMaxDepth) throw Error(Errc::corrupt, directory + ": directories more than 200 deep");
   for (const std::string& name : source->list(directory)) {
     const std::string path = directory + "/" + name;
@@ -68,7 +68,9 @@ void collect_files(const Ptr<Source>& source, const std::string& directory, cons
   }
 }
 
-bool is_below(const std::string& path, const char* directory) { return path.compare(0, std::string(directory).size(), directory) == 0; }
+bool is_below(const std::string& path, const char* directory) {
+  return path.compare(0, std::string(directory).size(), directory) == 0;
+}
 
 /// Puts the files of an edited row's new commit into `changes`. @return its entry
 std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, const Stamp& stamp, ChangeSet& changes) {
@@ -209,7 +211,7 @@ Plan plan(const State& base, const Source& source, const ChangeSet& changes, con
     if (path == kCatalog) continue;
     const std::string inside = path.substr(path.find('/') + 1);
     commits.insert(inside.substr(0, inside.find('/')));
-    for (std::string dir = above(inside); ; dir = above(dir)) {
+    for (std::string dir = above(inside);; dir = above(dir)) {
       directories.insert(dir);
       if (dir.find('/') == std::string::npos) break;
     }

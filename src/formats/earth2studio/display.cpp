@@ -13,7 +13,9 @@ namespace {
 
 const std::string& member(const Json& value, const char* key) { return value.find(key)->text; }
 std::int64_t count(const Json& value) { return std::strtoll(member(value, "value").c_str(), nullptr, 10); }
-std::int64_t integer(const Json& value, const char* key) { return std::strtoll(member(value, key).c_str(), nullptr, 10); }
+std::int64_t integer(const Json& value, const char* key) {
+  return std::strtoll(member(value, key).c_str(), nullptr, 10);
+}
 
 std::string number_text(const Json& value) {
   if (value.is_integer()) return value.text;

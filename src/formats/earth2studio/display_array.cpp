@@ -109,7 +109,7 @@ std::vector<std::string> words_of(const std::vector<Json>& items, const std::str
       if (item.is_string()) words.push_back(displayed(Json{json::Type::array, {}, {item}, {}}));
       else if (item.type == json::Type::boolean) words.push_back(item.text == "true" ? "True" : "False");
       else if (const Json* value = item.find("value"))
-        words.push_back(value->is_string() ? "'" + value->text + "'"
+        words.push_back(value->is_string()                      ? "'" + value->text + "'"
                         : value->text == "-9223372036854775808" ? "'NaT'"
                                                                 : value->text);
       else words.push_back(item.text);
@@ -172,7 +172,8 @@ class Printer {
 std::string displayed_array(const Json& label) {
   const std::vector<Json>& items = label.find("values")->items;
   std::vector<std::size_t> shape;
-  for (const Json& extent : label.find("shape")->items) shape.push_back(std::strtoull(extent.text.c_str(), nullptr, 10));
+  for (const Json& extent : label.find("shape")->items)
+    shape.push_back(std::strtoull(extent.text.c_str(), nullptr, 10));
   if (items.empty()) return "[]";
   const std::vector<std::string> words = words_of(items, label.find("dtype")->text);
   return Printer(words, std::move(shape), items.size() > kThreshold).print(0, 0, 1, kLineWidth);

@@ -54,7 +54,8 @@ void rewrite_metadata(const Row& row, Rewritten& out) {
       out.moved["metadata/" + path] = (legacy ? "artifacts/" : "metadata/") + path;
 
   std::vector<std::string> keys = row.entry().metadata_keys();
-  keys.erase(std::remove_if(keys.begin(), keys.end(), [&](const std::string& k) { return !shown.find(k); }), keys.end());
+  keys.erase(std::remove_if(keys.begin(), keys.end(), [&](const std::string& k) { return !shown.find(k); }),
+             keys.end());
   const std::set<std::string> known(keys.begin(), keys.end());
   for (const auto& m : shown.members)
     if (known.count(m.first) == 0) keys.push_back(m.first);
@@ -90,7 +91,8 @@ Rewritten rewritten(const Row& row) {
     out.manifest.set("labels", labels);
   }
   const std::string commit = row.commit() + "/";
-  for (const auto& [id, state] : row.edited_states()) rewrite_state(*state, state->directory.substr(commit.size()), out);
+  for (const auto& [id, state] : row.edited_states())
+    rewrite_state(*state, state->directory.substr(commit.size()), out);
   return out;
 }
 

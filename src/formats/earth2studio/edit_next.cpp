@@ -51,7 +51,8 @@ State write_document(const State& state, const Op& op, DocumentOf of) {
     next.*of = nullptr;
     return with_next(state, op, std::move(next));
   }
-  if (op.kind != Op::Kind::write) throw Error(Errc::immutable, place + ": a document of the next row stays where it is");
+  if (op.kind != Op::Kind::write)
+    throw Error(Errc::immutable, place + ": a document of the next row stays where it is");
   std::string text = op.content.text(kMaxManifest, place);
   json::validate(text, place);
   if (json::type_at(text, json::root(text)) != json::Type::object)
@@ -159,7 +160,9 @@ std::optional<Node> vacant_next_metadata_value(const State& state, const Match& 
   return is_shown(state) ? document_of(state, &Next::metadata)->vacant(match.names) : std::nullopt;
 }
 std::optional<Node> show_next_labels(const State& state, const Match&) { return show_document(state, &Next::labels); }
-State edit_next_labels(const State& state, const Match&, const Op& op) { return write_document(state, op, &Next::labels); }
+State edit_next_labels(const State& state, const Match&, const Op& op) {
+  return write_document(state, op, &Next::labels);
+}
 std::optional<Node> show_next_label_value(const State& state, const Match& match) {
   return show_value(state, match, &Next::labels);
 }
@@ -184,7 +187,8 @@ std::optional<Node> show_next_states(const State& state, const Match& match) {
 void list_next_states(const State& state, const Match& match, const Each& each) {
   const auto& all = state.next->states;
   for (auto it = all.lower_bound(match.names); it != all.end() && is_at_or_below(it->first, match.names); ++it)
-    if (it->first.size() == match.names.size() + 1 && !each(it->first.back(), states_node(state, it->first.back(), it->second)))
+    if (it->first.size() == match.names.size() + 1 &&
+        !each(it->first.back(), states_node(state, it->first.back(), it->second)))
       return;
 }
 

@@ -45,7 +45,8 @@ State write_document(const State& state, const Match& match, const Op& op, With 
   refuse_if_read_only(state, op);
   const std::string& place = op.path.back();
   if (op.kind != Op::Kind::write)
-    throw Error(Errc::immutable, to_string(op.path) + ": belongs to its row; it can be written, not removed or renamed");
+    throw Error(Errc::immutable,
+                to_string(op.path) + ": belongs to its row; it can be written, not removed or renamed");
   std::string text = op.content.text(kMaxManifest, place);
   json::validate(text, place);
   if (json::type_at(text, json::root(text)) != json::Type::object)
@@ -91,12 +92,13 @@ void check_array(const Row& row, const StoredState& state, const Json& payload, 
   }
   const npy::Header header = npy::parse_header(file, place);
   Json shape = Json::list();
-  for (const std::uint64_t extent : header.shape) shape.items.push_back(Json::number(static_cast<std::int64_t>(extent)));
+  for (const std::uint64_t extent : header.shape)
+    shape.items.push_back(Json::number(static_cast<std::int64_t>(extent)));
   const std::string dtype = npy::dtype_name(header.descr);
   if (dtype != payload.find("dtype")->text || !same(shape, *payload.find("shape")))
     throw Error(Errc::rejected, place + ": expected " + payload.find("dtype")->text + " of shape " +
-                                    dumps_line(*payload.find("shape")) + ", as the state's schema has it, got " + dtype +
-                                    " of shape " + dumps_line(shape));
+                                    dumps_line(*payload.find("shape")) + ", as the state's schema has it, got " +
+                                    dtype + " of shape " + dumps_line(shape));
 }
 
 State moved_row(const State& state, std::size_t from) {
@@ -141,7 +143,8 @@ State edit_states(const State& state, const Match& match, const Op& op) {
   const auto row = existing_row(state, match);
   const auto id = match.names.size() < 3 ? std::nullopt : state_id_of(*row, match.names[1]);
   if (op.kind != Op::Kind::write || !id)
-    throw Error(Errc::immutable, place + ": the fields of a state are those of its dataclass; their values can be written");
+    throw Error(Errc::immutable,
+                place + ": the fields of a state are those of its dataclass; their values can be written");
   auto stored = std::make_shared<StoredState>(*row->state(*id));
   const TreePath path(match.names.begin() + 2, match.names.end());
   const Json* found = find_payload(stored->fields, path, place);

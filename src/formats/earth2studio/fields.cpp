@@ -23,8 +23,7 @@ bool is_scalar(const Json& payload) {
 std::string name_of(const std::string& key, Look look) {
   if (look == Look::array) return file_name_of(key + std::string(kArray)).text;
   std::string name = file_name_of(key).text;
-  const bool looks_like_one =
-      name.size() >= kArray.size() && Bytes(name).substr(name.size() - kArray.size()) == kArray;
+  const bool looks_like_one = name.size() >= kArray.size() && Bytes(name).substr(name.size() - kArray.size()) == kArray;
   if (looks_like_one) name.replace(name.size() - kArray.size(), 1, "%2E");
   return name;
 }

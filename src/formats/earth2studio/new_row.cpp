@@ -248,7 +248,8 @@ Written written(const Next& next, const Row* last) {
     check_decodes(given, at);
     // As upstream's write does with arrays of one element.
     const bool single = is_array_label(given) && given.find("values")->items.size() == 1;
-    Both both = merge(payload_of(last_manifest, key), nullptr, single ? given.find("values")->items[0] : given, hashed(key), at);
+    Both both = merge(payload_of(last_manifest, key), nullptr, single ? given.find("values")->items[0] : given,
+                      hashed(key), at);
     for (auto& [path, bytes] : both.arrays) out.files["metadata/" + path] = Recipe::literal(std::move(bytes));
     payloads.set(key, std::move(both.payload));
     shown.set(key, std::move(both.value));

@@ -11,8 +11,8 @@ constexpr std::int64_t kNaT = std::numeric_limits<std::int64_t>::min();
 
 struct Unit {
   const char* name;
-  std::int64_t per_day;   // 0: less often than daily, or too many for 64 bits
-  int fraction;           // digits of a second
+  std::int64_t per_day;  // 0: less often than daily, or too many for 64 bits
+  int fraction;          // digits of a second
 };
 constexpr Unit kUnits[] = {{"D", 1, 0},
                            {"h", 24, 0},
@@ -102,7 +102,8 @@ std::optional<std::int64_t> np_datetime_of(const std::string& text, const std::s
     return at + digits <= text.size() ? integer(Bytes(text).substr(at, digits)).value_or(0) : 0;
   };
   const std::size_t at = dash == std::string::npos ? text.size() : dash;
-  const std::int64_t month = at < text.size() ? number(at + 1, 2) : 1, day = at + 3 < text.size() ? number(at + 4, 2) : 1;
+  const std::int64_t month = at < text.size() ? number(at + 1, 2) : 1,
+                     day = at + 3 < text.size() ? number(at + 4, 2) : 1;
   if (month < 1 || month > 12) return std::nullopt;
   std::int64_t count = 0;
   if (unit == "Y") count = *year - 1970;
@@ -145,7 +146,8 @@ std::string timedelta_text(std::int64_t count, const std::string& unit) {
     if (!size.word) continue;
     if (own->nanoseconds >= size.nanoseconds) {
       const std::int64_t times = own->nanoseconds / size.nanoseconds;
-      if (count <= std::numeric_limits<std::int64_t>::max() / times && count >= -(std::numeric_limits<std::int64_t>::max() / times))
+      if (count <= std::numeric_limits<std::int64_t>::max() / times &&
+          count >= -(std::numeric_limits<std::int64_t>::max() / times))
         return std::to_string(count * times) + " " + size.word;
     } else if (count % (size.nanoseconds / own->nanoseconds) == 0) {
       return std::to_string(count / (size.nanoseconds / own->nanoseconds)) + " " + size.word;

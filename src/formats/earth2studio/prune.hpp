@@ -9,7 +9,7 @@ namespace ckptree::earth2studio {
 
 /// Which rows go when one is added.
 struct Pruning {
-  bool overwrite = false;  // every row of equal labels
+  bool overwrite = false;                     // every row of equal labels
   std::optional<std::uint64_t> history_size;  // of the rows of equal labels all but so many
 };
 

@@ -6,16 +6,18 @@
 namespace ckptree::earth2studio {
 namespace {
 
-constexpr const char* kFiles[] = {"commit_id", "write_count",   "saved_at",  "rank",          "world_size", "mode",
-                                  "version",   "lead_time",     "metadata_keys", "state_ids", "metadata.json",
-                                  "metadata",  "labels.json",   "labels",    "manifest.json", "states.tsv", "states"};
+constexpr const char* kFiles[] = {"commit_id",     "write_count", "saved_at",    "rank",          "world_size",
+                                  "mode",          "version",     "lead_time",   "metadata_keys", "state_ids",
+                                  "metadata.json", "metadata",    "labels.json", "labels",        "manifest.json",
+                                  "states.tsv",    "states"};
 
 std::string lines(const std::vector<std::string>& words) {
   Json list = Json::list();
   for (const std::string& word : words) list.items.push_back(Json::string(word));
   std::string text = dumps(list);
   // An item a line, as every list of scalars is shown, without Python's indentation.
-  for (std::size_t at = text.find("\n  "); at != std::string::npos; at = text.find("\n  ", at + 1)) text.erase(at + 1, 2);
+  for (std::size_t at = text.find("\n  "); at != std::string::npos; at = text.find("\n  ", at + 1))
+    text.erase(at + 1, 2);
   return text + "\n";
 }
 

@@ -121,7 +121,8 @@ std::string states_table(const Row& row) {
   std::string text = "state_id\tfield\tdtype\tshape\tnbytes\n";
   for (const std::string& id : ids_of(row)) {
     const auto stored = row.state(id);
-    for (const auto& [name, payload] : top_children(stored->fields, id)) add_lines(text, id, name, *payload, id + "/" + name);
+    for (const auto& [name, payload] : top_children(stored->fields, id))
+      add_lines(text, id, name, *payload, id + "/" + name);
   }
   return text;
 }

@@ -16,10 +16,11 @@ constexpr std::int64_t kMaxDays = 999'999'999;  // of a timedelta, and 86,400 se
 
 constexpr const char* kUnits[] = {"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic"};
 constexpr const char* kTorchTypes[] = {
-    "bfloat16", "bool", "cdouble", "cfloat", "chalf", "complex128", "complex32", "complex64", "double", "float",
-    "float16", "float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz",
-    "float8_e8m0fnu", "half", "int", "int16", "int32", "int64", "int8", "long", "short", "uint16", "uint32", "uint64",
-    "uint8"};
+    "bfloat16",  "bool",          "cdouble",         "cfloat",      "chalf",           "complex128",
+    "complex32", "complex64",     "double",          "float",       "float16",         "float32",
+    "float64",   "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu",
+    "half",      "int",           "int16",           "int32",       "int64",           "int8",
+    "long",      "short",         "uint16",          "uint32",      "uint64",          "uint8"};
 constexpr const char* kDevices[] = {"cpu", "cuda", "mps", "xpu", "meta", "hpu", "xla", "ipu", "mtia"};
 
 template <std::size_t N>

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ckptree/error.hpp"
+#include "ckptree/name.hpp"
 
 namespace ckptree::torch {
 namespace {
@@ -168,6 +169,19 @@ void Archive::read_alignment() {
   } catch (const Error&) {
     // A damaged record: what torch would write by default.
   }
+}
+
+bool Archive::is_big_endian() const {
+  return *big_endian_.get([&] {
+    constexpr std::uint64_t kLongest = 16;
+    const zip::Member* record = zip().find(root_ + "/byteorder");
+    if (!record) return std::make_shared<const bool>(false);  // torch before 2.1 wrote it nowhere
+    const std::string place = name() + ": " + record->name;
+    const std::string order = zip().content(*record).text(kLongest, place);
+    if (order != "little" && order != "big")
+      throw Error(Errc::corrupt, place + ": expected 'little' or 'big', got '" + file_name_of(order).text + "'");
+    return std::make_shared<const bool>(order == "big");
+  });
 }
 
 std::timespec Archive::mtime() const {

@@ -39,6 +39,18 @@ class Archive {
   /// How members are laid out.
   const zip::Rules& rules() const noexcept { return rules_; }
 
+  /// The directory that torch.save wrote its members into, "archive".
+  const std::string& root() const noexcept { return root_; }
+  /// data.pkl.
+  const zip::Member& pickle_member() const { return *zip().find(root_ + "/data.pkl"); }
+  /// Its content. Where the directory has a CRC, all of it is read and compared first.
+  /// @throws Error Errc::corrupt when the bytes are not those of the CRC; as zip::Directory::content
+  Recipe pickle_content() const;
+
+  /// Whether storages have the byte order of a big-endian machine.
+  /// @throws Error Errc::corrupt when the record of it says neither
+  bool is_big_endian() const;
+
   /// Names of the metadata members, in directory order: those whose last part is the name looked for.
   const std::vector<std::string>& metadata() const noexcept { return metadata_; }
   /// Whether there is only metadata of the old name, ai-models.json.
@@ -71,6 +83,7 @@ class Archive {
   std::string folder_, new_name_;
   zip::Rules rules_;
   Lazy<RawNames> raw_;
+  Lazy<bool> big_endian_;
   mutable std::mutex checking_;  // guards what follows, held while a member is read
   mutable std::set<const zip::Member*> checked_;
   Lazy<std::vector<std::string>> lower_case_;  // sorted

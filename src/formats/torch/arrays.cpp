@@ -3,6 +3,7 @@
 #include "ckptree/error.hpp"
 #include "codec/npy/npy.hpp"
 #include "formats/torch/state.hpp"
+#include "formats/torch/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {
@@ -18,27 +19,6 @@ std::optional<std::size_t> entry_at(const ArrayIndex& index, const TreePath& nam
 }
 
 std::string place_of(const ArrayIndex& index, std::size_t i) { return "arrays/" + index.title(i) + ".npy"; }
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  if (shape.empty()) return "scalar";
-  std::string text;
-  for (const std::uint64_t extent : shape) text += (text.empty() ? "" : "x") + std::to_string(extent);
-  return text;
-}
-
-std::string escaped(Bytes field) {
-  std::string text;
-  for (const char c : field) {
-    switch (c) {
-      case '\\': text += "\\\\"; break;
-      case '\t': text += "\\t"; break;
-      case '\n': text += "\\n"; break;
-      case '\r': text += "\\r"; break;
-      default: text += c;
-    }
-  }
-  return text;
-}
 
 Node directory_node(const State& state) {
   Node node;

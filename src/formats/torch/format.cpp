@@ -2,6 +2,7 @@
 
 #include "ckptree/error.hpp"
 #include "formats/torch/rows.hpp"
+#include "formats/torch/seal.hpp"
 
 namespace ckptree {
 namespace torch {
@@ -71,6 +72,7 @@ class TorchFormat final : public Format {
       if (!is_stored(archive, now.metadata->member(), content.recipe))
         changes[now.metadata->member()] = change_of(content, stamp);
     }
+    if (now.pickled != old.pickled) changes.merge(seal_pickle(*old.pickled, *now.pickled, stamp));
     return changes;
   }
 

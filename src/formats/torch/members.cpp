@@ -66,6 +66,13 @@ void Archive::check(const zip::Member& member, const Recipe& content) const {
   checked_.insert(&member);
 }
 
+Recipe Archive::pickle_content() const {
+  const zip::Member& member = pickle_member();
+  Recipe content = zip().content(member);
+  if (member.stored() && member.crc != 0) check(member, content);
+  return content;
+}
+
 Recipe checked_content(const Ptr<Archive>& archive, const zip::Member& member) {
   Recipe content = archive->zip().content(member);
   // libzip compares what it inflates. 0 is what torch writes when it is told not to compute any.

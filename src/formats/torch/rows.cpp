@@ -20,6 +20,13 @@ const TorchRow kRows[] = {
     {"metadata.path",  show_metadata_path},
     {"arrays/**",      show_array,         list_arrays,  edit_arrays,   vacant_array},
     {"arrays.tsv",     show_arrays_table},
+    {"tensors/**",     show_tensor,        list_tensors, edit_tensor,   vacant_tensor},
+    {"tensors.tsv",    show_tensors_table},
+    {"values/**",      show_tensor_values, list_tensor_values},
+    {"object/**",      show_object,        list_object,  edit_object,   vacant_object},
+    {"imports/**",     show_import,        list_imports, edit_import,   vacant_import},
+    {"imports.tsv",    show_imports_table},
+    {"migrations/**",  show_migration,     list_migrations, edit_migration, vacant_migration},
 };
 
 }  // namespace
@@ -61,7 +68,11 @@ std::vector<std::string> Table::warnings(const State& state) {
 
 std::vector<TreePath> Table::waiting(const State& state) {
   // All that was done to arrays while there was no document, so that it can be done again on another state.
-  return std::vector<TreePath>(state.touched.begin(), state.touched.end());
+  std::vector<TreePath> all(state.touched.begin(), state.touched.end());
+  // A commit in the midst of an `rm -r`.
+  all.insert(all.end(), state.parted.begin(), state.parted.end());
+  for (const auto& [module, edit] : state.empty_modules) all.push_back(edit);
+  return all;
 }
 
 namespace {

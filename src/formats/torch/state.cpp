@@ -80,6 +80,7 @@ State initial_state(Ptr<Archive> archive, const ViewOptions& options) {
     content.mtime = archive->zip().mtime(stored);
   }
   state.metadata = std::make_shared<const Metadata>(std::move(member), std::move(content), !options.read_only);
+  state.pickled = std::make_shared<const Pickled>(archive);
   state.archive = std::move(archive);
   return state;
 }

@@ -10,6 +10,7 @@
 #include "formats/document/document.hpp"
 #include "formats/torch/archive.hpp"
 #include "formats/torch/index.hpp"
+#include "formats/torch/pickled.hpp"
 
 namespace ckptree::torch {
 
@@ -61,6 +62,13 @@ struct State {
   std::map<std::string, std::optional<Content>> members;  // nothing: removed
   std::set<TreePath> touched;      // by edits of arrays while there is no document
   std::size_t corrections = 0;     // of supporting_arrays_paths in texts that said something else
+  Ptr<Pickled> pickled;
+  /// Parts that go with their object only, such as @class: where they were removed, until the object is, so that `rm -r`
+  /// can meet them one by one.
+  std::set<TreePath> parted;
+  /// Directories of imports/ without a name in them, made or emptied, and the path of the edit that left them so: no
+  /// commit stores them, and they stay for who is about to move a name there, or to remove them.
+  std::map<std::string, TreePath> empty_modules;
 
   bool writable() const noexcept { return !options.read_only; }
 };
@@ -109,6 +117,42 @@ Content array_data(const State& state, const ArrayIndex& index, std::size_t i);
 
 // edit_arrays.cpp
 State edit_arrays(const State&, const Match&, const Op&);
+
+// object.cpp
+std::optional<Node> show_object(const State&, const Match&);
+void list_object(const State&, const Match&, const std::function<bool(const std::string&, const Node&)>&);
+std::optional<Node> vacant_object(const State&, const Match&);
+
+// show_tensors.cpp
+std::optional<Node> show_tensor(const State&, const Match&);
+void list_tensors(const State&, const Match&, const std::function<bool(const std::string&, const Node&)>&);
+std::optional<Node> vacant_tensor(const State&, const Match&);
+std::optional<Node> show_tensors_table(const State&, const Match&);
+std::optional<Node> show_tensor_values(const State&, const Match&);
+void list_tensor_values(const State&, const Match&, const std::function<bool(const std::string&, const Node&)>&);
+
+// edit_tensors.cpp
+State edit_tensor(const State&, const Match&, const Op&);
+
+// show_imports.cpp
+std::optional<Node> show_import(const State&, const Match&);
+void list_imports(const State&, const Match&, const std::function<bool(const std::string&, const Node&)>&);
+std::optional<Node> vacant_import(const State&, const Match&);
+std::optional<Node> show_imports_table(const State&, const Match&);
+
+// edit_imports.cpp
+State edit_import(const State&, const Match&, const Op&);
+
+// show_migrations.cpp
+std::optional<Node> show_migration(const State&, const Match&);
+void list_migrations(const State&, const Match&, const std::function<bool(const std::string&, const Node&)>&);
+std::optional<Node> vacant_migration(const State&, const Match&);
+
+// edit_migrations.cpp
+State edit_migration(const State&, const Match&, const Op&);
+
+// edit_object.cpp
+State edit_object(const State&, const Match&, const Op&);
 
 // array_edit.cpp
 /// Whether a member is an array's alone, to be changed or removed with it.

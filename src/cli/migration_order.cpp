@@ -1,0 +1,116 @@
+// migration fix-order, and the text of a new script.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "ckptree/error.hpp"
+#include "ckptree/fd.hpp"
+#include "cli/migration.hpp"
+#include "cli/status.hpp"
+
+namespace ckptree::cli {
+
+namespace {
+
+/// What a command prints, by lines. @throws Stop when it fails; its own words are on stderr then
+std::vector<std::string> lines_of(const std::vector<std::string>& words) {
+  int ends[2];
+  if (::pipe(ends) != 0) throw_errno("pipe");
+  Fd out(ends[0]), in(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) throw_errno("fork");
+  if (child == 0) {
+    ::dup2(in.get(), STDOUT_FILENO);
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  in.reset();
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = ::read(out.get(), buffer, sizeof buffer)) != 0;) {
+    if (n < 0 && errno != EINTR) throw_errno(words[0]);
+    if (n > 0) text.append(buffer, static_cast<std::size_t>(n));
+  }
+  int how = 0;
+  while (::waitpid(child, &how, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(how) || WEXITSTATUS(how) != 0)
+    throw Stop(Status::failure, "migration fix-order: git could not tell which scripts are new");
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+bool is_stamped(const std::string& name) {
+  const std::size_t digits = name.find_first_not_of("0123456789");
+  return digits != 0 && digits != std::string::npos && digits < 19 && name[digits] == '_';
+}
+
+}  // namespace
+
+std::string new_script(bool final, bool with_setup) {
+  std::string text = "#!/bin/sh\n# ckptree: migration=1.0.0 anemoi-models=" + std::string(torch::kNextVersion) +
+                     (final ? " final" : "") + "\n";
+  if (final) return text + "# Older checkpoints cannot be migrated past this; it is never run.\n";
+  text += "#\n# Runs at the top of the mounted checkpoint. What it does, and that it was done, is one commit.\n"
+          "set -e\n\ncase $1 in\n";
+  if (with_setup)
+    text += "  setup)\n    # Before any migration is run: classes that moved or went away.\n"
+            "    # mv imports/old.module/Name imports/new.module/\n    ;;\n";
+  return text + "  migrate)\n    # mv tensors/old.weight tensors/new.weight\n    ;;\nesac\n";
+}
+
+std::vector<Renaming> renamings(const std::vector<std::string>& all, const std::vector<std::string>& added) {
+  const auto is_new = [&](const std::string& name) { return std::count(added.begin(), added.end(), name) > 0; };
+  const auto last = std::find_if_not(all.rbegin(), all.rend(), is_new);
+  if (last == all.rend() || std::none_of(last, all.rend(), is_new)) return {};
+  // They come right behind it, so that whoever merges next has room.
+  std::uint64_t seconds = std::stoull(*last);
+  std::vector<Renaming> result;
+  for (const std::string& name : added)
+    result.push_back({name, std::to_string(++seconds) + name.substr(name.find('_'))});
+  return result;
+}
+
+int fix_order(const std::string& directory, bool check) {
+  std::vector<std::string> all, added;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failure))
+    if (entry.is_regular_file() && is_stamped(entry.path().filename().string()))
+      all.push_back(entry.path().filename().string());
+  if (failure) throw Stop(Status::no_source, directory + ": " + failure.message());
+  std::sort(all.begin(), all.end());
+  const std::vector<std::string> git = {"git", "-C", directory};
+  const auto ask = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), git.begin(), git.end());
+    for (const std::string& name : lines_of(words))
+      if (std::binary_search(all.begin(), all.end(), name)) added.push_back(name);
+  };
+  ask({"diff", "--name-only", "--relative", "--diff-filter=A", "origin/main", "--", "."});
+  ask({"ls-files", "--others", "--exclude-standard", "--", "."});
+  std::sort(added.begin(), added.end());
+  const std::vector<Renaming> todo = renamings(all, added);
+  if (todo.empty()) std::printf("No migration to rename.\n");
+  for (const Renaming& r : todo) {
+    std::printf("%s %s to %s.\n", check ? "Would rename" : "Renaming", r.from.c_str(), r.to.c_str());
+    const std::string to = directory + "/" + r.to;
+    if (check) continue;
+    if (::access(to.c_str(), F_OK) == 0) throw Stop(Status::failure, to + ": exists");
+    std::filesystem::rename(directory + "/" + r.from, to);
+  }
+  return check && !todo.empty() ? static_cast<int>(Status::failure) : 0;
+}
+
+}  // namespace ckptree::cli

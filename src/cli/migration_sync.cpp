@@ -1,0 +1,190 @@
+// migration sync: what is missing is run and registered, all of it or nothing.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "ckptree/fd.hpp"
+#include "cli/checkpoint.hpp"
+#include "cli/migration.hpp"
+#include "cli/private_mount.hpp"
+#include "cli/status.hpp"
+#include "commit/copy.hpp"
+#include "formats/torch/migration_scripts.hpp"
+#include "formats/torch/migrations.hpp"
+
+namespace ckptree::cli {
+
+namespace {
+
+using torch::Migration;
+
+constexpr char kRegistered[] = "migrations/registered";
+
+void write_file(const std::string& path, const std::string& text) {
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (!file || ::write(file.get(), text.data(), text.size()) < 0) throw_errno(path);
+  const int descriptor = ::dup(file.get());
+  // Close says whether the text was taken.
+  if (descriptor < 0 || ::close(descriptor) != 0) throw_errno(path);
+}
+
+/// "STEM-vVERSION-N.EXT" beside the checkpoint, as anemoi calls it.
+std::string name_of_old(const std::string& checkpoint, const std::vector<Migration>& registered) {
+  const std::filesystem::path path = checkpoint;
+  std::string version = std::to_string(registered.size());
+  if (!registered.empty()) version = registered.back().version + "-" + version;
+  return path.parent_path() / (path.stem().string() + "-v" + version + path.extension().string());
+}
+
+/// The checkpoint as it is, kept beside it; taken away again when what it was kept for does not happen.
+class Old {
+ public:
+  Old(const std::string& checkpoint, const std::string& path) : path_(path) {
+    const Fd from(::open(checkpoint.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat st;
+    if (!from || ::fstat(from.get(), &st) != 0) throw_errno(checkpoint);
+    const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!to && errno == EEXIST)
+      throw Stop(Status::failure, path + ": exists already; the checkpoint before a migration is kept under this name");
+    if (!to) throw_errno(path);
+    made_ = true;
+    try {
+      clone_bytes(from.get(), to.get(), static_cast<std::uint64_t>(st.st_size), path);
+      const timespec times[] = {st.st_atim, st.st_mtim};
+      if (::fchmod(to.get(), st.st_mode & 07777) != 0 || ::futimens(to.get(), times) != 0 || ::fsync(to.get()) != 0)
+        throw_errno(path);
+    } catch (...) {
+      ::unlink(path.c_str());
+      throw;
+    }
+  }
+  Old(const Old&) = delete;
+  Old& operator=(const Old&) = delete;
+  ~Old() {
+    if (made_) ::unlink(path_.c_str());
+  }
+  void keep() noexcept { made_ = false; }
+
+ private:
+  const std::string path_;
+  bool made_ = false;
+};
+
+/// @throws Stop when a script does not end well; nothing is committed then
+void run_script(PrivateMount& mount, const Migration& m, const char* argument) {
+  const int status = mount.run({std::filesystem::absolute(m.path), argument});
+  if (status != 0)
+    throw Stop(Status::failure, m.path + ": " + argument + " ended with exit status " + std::to_string(status) +
+                                    "; nothing was changed");
+  const std::filesystem::directory_iterator refused(mount.top() + "/.ckptree/rejected");
+  if (refused != std::filesystem::directory_iterator())
+    throw Stop(Status::failure, m.path + ": " + argument + ": an edit was refused; nothing was changed");
+}
+
+void run_all(PrivateMount& mount, const std::vector<Migration>& todo) {
+  for (const Migration& m : todo) run_script(mount, m, "setup");
+  for (const Migration& m : todo) {
+    run_script(mount, m, "migrate");
+    write_file(mount.top() + "/" + kRegistered + "/" + file_name_of(m.name).text, torch::json_of(m));
+  }
+}
+
+}  // namespace
+
+Findings look_at(const std::string& source, const Options& options, const std::string& directory) {
+  const auto session = open_session(source, options);
+  const Ptr<Model> model = session->working();
+  Findings found;
+  found.groups = torch::groups_of(torch::scripts_in(directory));
+  std::optional<std::vector<Migration>> registered;
+  try {
+    if (const auto list = model->find({"object", "migrations"}); list) registered.emplace();
+    model->find({"migrations"});
+  } catch (const Error& e) {
+    if (e.code() != Errc::not_found) throw;
+    throw Stop(Status::failure, source + ": " + e.what());
+  }
+  if (registered)
+    model->list({"migrations", "registered"}, [&](const std::string& name, const Node& node) {
+      registered->push_back(torch::migration_of(node.content.text(1 << 20, name), name));
+      return true;
+    });
+  found.why_incompatible = torch::why_incompatible(found.groups, registered);
+  found.registered = registered.value_or(std::vector<Migration>());
+  found.group = registered ? torch::group_of(found.groups, found.registered) : std::nullopt;
+  found.standings = torch::compare(found.groups, found.registered);
+  return found;
+}
+
+int sync_migrations(const std::string& source, const Options& given, const MigrationFlags& flags) {
+  Options options = given;
+  options.view.edit_all = true;
+  options.flush_interval = FlushInterval::parse("none");  // all of it is one commit
+  const Findings found = look_at(source, options, flags.directory);
+  if (!found.why_incompatible.empty())
+    throw Stop(Status::failure, source + ": cannot be migrated: " + found.why_incompatible);
+  if (!found.standings.extra.empty()) {
+    std::string names;
+    for (const std::string& name : found.standings.extra) names += (names.empty() ? "" : ", ") + name;
+    throw Stop(Status::failure, source + ": cannot be migrated: extra migrations are registered (" + names + ")");
+  }
+  for (const auto& one : found.standings.all)
+    if (one.standing == torch::Standing::changed)
+      complain(source + ": has been through " + one.migration.name + ", whose script has changed since");
+
+  // anemoi's own, in Python, are not run; nothing behind one is.
+  std::vector<Migration> todo;
+  const Migration* stops_at = nullptr;
+  for (const Migration& m : found.standings.missing) {
+    if (m.signature.empty()) {
+      stops_at = &m;
+      break;
+    }
+    todo.push_back(m);
+  }
+  const std::string stop = stops_at ? source + ": stops before " + stops_at->name + ", a Python script of anemoi-models: " +
+                                          "run 'anemoi-models migration sync', or write it over the tree"
+                                    : "";
+  if (todo.empty() && stops_at) throw Stop(Status::failure, stop);
+  if (todo.empty()) {
+    std::printf("compatible: nothing is missing\n");
+    return 0;
+  }
+
+  const std::string checkpoint = open_session(source, options)->path();
+  PrivateMount mount(source, options, PrivateMount::Killed::drop);
+  const auto discard = [&] { write_file(mount.top() + "/.ckptree/discard", "1\n"); };
+  try {
+    run_all(mount, todo);
+    if (flags.dry_run) discard();
+  } catch (...) {
+    discard();
+    mount.end();
+    throw;
+  }
+  if (flags.dry_run) {
+    const Status end = mount.end();
+    if (end != Status::ok) return static_cast<int>(end);
+    std::printf("Would execute %zu migration%s:\n", todo.size(), todo.size() == 1 ? "" : "s");
+  } else {
+    const std::string kept = name_of_old(checkpoint, found.registered);
+    Old old(checkpoint, kept);
+    const Status end = mount.end();
+    if (end != Status::ok) return static_cast<int>(end);
+    old.keep();
+    std::printf("The checkpoint as it was: %s\nExecuted %zu migration%s:\n", kept.c_str(), todo.size(),
+                todo.size() == 1 ? "" : "s");
+  }
+  for (const Migration& m : todo) std::printf("  + %s [v%s]\n", m.name.c_str(), m.version.c_str());
+  std::fflush(stdout);
+  if (stops_at) throw Stop(Status::failure, stop);
+  return 0;
+}
+
+}  // namespace ckptree::cli

@@ -1,0 +1,230 @@
+"""ckptree migration: scripts over the tree, and what a checkpoint has been through."""
+
+import hashlib
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+import unittest
+import zipfile
+
+import support
+from support import Case, run
+
+HEAD = "#!/bin/sh\n# ckptree: migration=1.0.0 anemoi-models="
+
+
+class MigrationCase(Case):
+    def setUp(self):
+        super().setUp()
+        self.sample.unlink()
+        self.scripts = self.folder / "scripts"
+        self.scripts.mkdir()
+        self.checkpoint = self.folder / "last.ckpt"
+        self.environment = {**os.environ, "TMPDIR": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state")}
+
+    def make(self, *registered, **more):
+        """A training checkpoint: `registered` is NAME, VERSION, SIGNATURE each. Without tensors, which need torch."""
+        migrations = [{"name": name, "metadata": {"versions": {"migration": "1.0.0", "anemoi-models": version}},
+                       "signature": signature} for name, version, signature in registered]
+        content = {"pytorch-lightning_version": "2.6", "epoch": 1, "migrations": migrations,
+                   "hyper_parameters": {"metadata": {"uuid": "u"}}, **more}
+        with zipfile.ZipFile(self.checkpoint, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(content, protocol=2))
+            archive.writestr("archive/version", "3\n")
+            archive.writestr("archive/anemoi-metadata/anemoi.json", '{"version": "1.0"}')
+        self.checkpoint.chmod(0o640)
+        return self.checkpoint.read_bytes()
+
+    def script(self, name, body="", version="0.9.0", rest=""):
+        path = self.scripts / name
+        path.write_text(f"{HEAD}{version}{rest}\nset -e\n{body}\n")
+        path.chmod(0o755)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def migration(self, *arguments):
+        return run("migration", *arguments, env=self.environment)
+
+    def sync(self, *options):
+        return self.migration("sync", self.checkpoint, "--dir", self.scripts, *options)
+
+    def cat(self, *paths):
+        answer = run("cat", "-o", f"migrations={self.scripts}", self.checkpoint, *paths)
+        self.check(answer, 0)
+        return answer.text
+
+    def beside(self):
+        return sorted(set(os.listdir(self.folder)) - {"scripts", "state"})
+
+
+class Sync(MigrationCase):
+    def test_what_is_missing_is_run_and_registered_as_one_commit(self):
+        old = self.make(("1_first", "0.8.0", self.script("1_first", version="0.8.0")))
+        second = self.script("2_second", 'case $1 in setup) echo 2 > object/epoch;; migrate) '
+                             'test "$(cat object/epoch)" = 3; echo 4 > object/epoch;; esac', "0.9.0")
+        third = self.script("3_third", 'test "$(pwd)" = "$CKPT"; case $1 in setup) test "$(cat object/epoch)" = 2; '
+                            'echo 3 > object/epoch;; migrate) test -e migrations/registered/2_second;; esac', "0.10.0")
+        self.check_text(self.sync(), f"The checkpoint as it was: {self.folder}/last-v0.8.0-1.ckpt\n"
+                        "Executed 2 migrations:\n  + 2_second [v0.9.0]\n  + 3_third [v0.10.0]\n")
+        self.assertEqual(self.beside(), ["last-v0.8.0-1.ckpt", "last.ckpt"])
+        kept = self.folder / "last-v0.8.0-1.ckpt"
+        self.assertEqual((kept.read_bytes(), kept.stat().st_mode & 0o777), (old, 0o640))
+        self.assertEqual(self.cat("object/epoch", "metadata/version"), "4\n1.0\n")
+        self.assertEqual(self.cat("migrations/status.tsv"), "name\tversion\tfinal\tgroup\tstate\n"
+                         "1_first\t0.8.0\tfalse\t0\tregistered\n2_second\t0.9.0\tfalse\t0\tregistered\n"
+                         "3_third\t0.10.0\tfalse\t0\tregistered\n")
+        history = "object/hyper_parameters/metadata/migrations/history"
+        self.assertEqual(self.cat(*(f"{history}/{i}/{key}" for i in (0, 1) for key in ("type", "name", "signature"))),
+                         f"migrate\n2_second\n{second}\nmigrate\n3_third\n{third}\n")
+        self.check_text(self.sync(), "compatible: nothing is missing\n")
+
+    def test_a_dry_run_runs_and_keeps_nothing(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch; echo ran $1 >&2")
+        answer = self.sync("--dry-run")
+        self.assertEqual((answer.returncode, answer.said), (0, "ran setup\nran migrate\n"))
+        self.assertEqual(answer.text, "Would execute 1 migration:\n  + 1_first [v0.9.0]\n")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_a_script_that_fails_leaves_the_checkpoint_as_it_was(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch")
+        self.script("2_second", "case $1 in migrate) exit 5;; esac")
+        self.check(self.sync(), 1, f"{self.scripts}/2_second: migrate ended with exit status 5; nothing was changed")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_so_does_an_edit_that_is_refused(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch; printf '[]' > metadata.json || true")
+        answer = self.sync()
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed\n", answer.said)
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_so_does_the_death_of_the_program(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch; kill -KILL $PPID; sleep 60")
+        self.assertEqual(self.sync().returncode, -9)
+        end = 2000
+        while self.beside() != ["last.ckpt"] and end:
+            end -= 1
+            subprocess.run(["sleep", "0.01"])
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_a_name_that_is_taken_is_told_and_nothing_is_changed(self):
+        old = self.make()
+        self.script("1_first")
+        (self.folder / "last-v0.ckpt").touch()
+        self.check(self.sync(), 1, f"{self.folder}/last-v0.ckpt: exists already; the checkpoint before a migration is kept "
+                   "under this name")
+        self.assertEqual(self.checkpoint.read_bytes(), old)
+
+    def test_scripts_of_anemoi_are_recognised_and_not_run(self):
+        self.make(("1_python", "0.8.0", "of another Python"))
+        python = 'metadata = MigrationMetadata(\n    versions={\n        "migration": "1.0.0",\n        ' \
+                 '"anemoi-models": "%s",\n    },\n)\n'
+        (self.scripts / "__init__.py").touch()
+        (self.scripts / "1_python.py").write_text(python % "0.8.0")
+        self.script("2_ours", "echo 7 > object/epoch")
+        (self.scripts / "3_theirs.py").write_text(python % "0.10.0")
+        self.script("4_ours")
+        self.assertEqual(self.cat("migrations/status.tsv").splitlines()[1:],
+                         ["1_python\t0.8.0\tfalse\t0\tunverified", "2_ours\t0.9.0\tfalse\t0\tmissing",
+                          "3_theirs\t0.10.0\tfalse\t0\tmissing", "4_ours\t0.9.0\tfalse\t0\tmissing"])
+        self.check(self.sync(), 1, f"{self.checkpoint}: stops before 3_theirs, a Python script of anemoi-models: run "
+                   "'anemoi-models migration sync', or write it over the tree")
+        self.assertEqual(self.cat("object/epoch"), "7\n")
+        self.check(self.sync(), 1, f"{self.checkpoint}: stops before 3_theirs, a Python script of anemoi-models: run "
+                   "'anemoi-models migration sync', or write it over the tree")
+
+    def test_extra_migrations_and_old_checkpoints_are_refused(self):
+        self.script("1_first")
+        self.script("2_second")
+        self.script("3_third")
+        self.make(("1_first", "0.9.0", ""), ("3_third", "0.9.0", ""), ("4_other", "0.9.0", ""))
+        self.check(self.sync(), 1, f"{self.checkpoint}: cannot be migrated: extra migrations are registered "
+                   "(3_third, 4_other)")
+        self.assertEqual([line.split("\t")[-1] for line in self.cat("migrations/status.tsv").splitlines()[1:]],
+                         ["changed", "out-of-order", "extra", "missing"])
+        self.script("5_final", version="1.0.0", rest=" final")
+        self.assertEqual(self.cat("migrations/compatible", "migrations/first_incompatible_version"),
+                         "no: it is too old: use a version of anemoi-models before 1.0.0\n1.0.0\n")
+        self.check(self.sync(), 1, f"{self.checkpoint}: cannot be migrated: it is too old: use a version of anemoi-models "
+                   "before 1.0.0")
+
+    def test_only_training_checkpoints_are_migrated(self):
+        subprocess.run([support.make_sample, self.checkpoint, "--bytes", "65536"], check=True)
+        self.script("1_first")
+        self.check(self.sync(), 1, f"{self.checkpoint}: migrations: not a training checkpoint: the pickled object has "
+                   "neither 'migrations' nor 'pytorch-lightning_version'; migrate the training checkpoint, and make the "
+                   "inference one from it")
+
+
+class Scripts(MigrationCase):
+    def test_a_new_script_can_be_run_as_it_is(self):
+        self.make()
+        for flags in ([], ["--with-setup"]):
+            answer = self.migration("create", f"Fix-The Keys{len(flags)}", *flags, "--dir", self.scripts)
+            self.check(answer, 0)
+            self.assertRegex(answer.text, rf"^Created migration {self.scripts}/\d+_fix_the_keys{len(flags)}\n$")
+        self.assertIn("Executed 2 migrations", self.sync().text)
+        self.check(self.migration("create", "end", "--final", "--dir", self.scripts), 0)
+        self.check(self.migration("create", "end", "--final", "--with-setup"), 2,
+                   "migration create: a final migration has no setup, for it is never run")
+
+    def test_inspect(self):
+        self.script("2_second")
+        self.make(("1_first", "0.9.0", self.script("1_first")))
+        self.check_text(self.migration("inspect", self.checkpoint, "--dir", self.scripts),
+                        "1 registered migration:\n  * 1_first [v0.9.0]\n1 missing migration:\n  + 2_second [v0.9.0]\n"
+                        "compatibility group 1 of 1\n")
+
+    def test_what_is_no_script_is_told(self):
+        self.make()
+        (self.scripts / "README").write_text("left out\n")
+        self.assertEqual(self.cat("migrations/compatible"), "yes\n")
+        (self.scripts / "12_bad").write_text("#!/bin/sh\n")
+        answer = self.migration("inspect", self.checkpoint, "--dir", self.scripts)
+        self.assertEqual(answer.returncode, 9)
+        self.assertIn(f"{self.scripts}/12_bad: does not say which migration it is", answer.said)
+
+    def test_usage(self):
+        self.check(self.migration(), 2, "migration needs one of create, inspect, sync, fix-order")
+        self.check(self.migration("inspect", "x"), 2, "migration inspect: expected --dir DIR")
+        self.check(self.migration("walk"), 2, "migration walk: expected create, inspect, sync or fix-order")
+
+
+class FixOrder(MigrationCase):
+    def git(self, *arguments):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", self.scripts, *arguments], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def test_new_scripts_come_behind_the_last_merged_one(self):
+        self.git("init")
+        self.script("10_first")
+        self.script("30_merged")
+        self.git("add", ".")
+        self.git("commit", "-m", "merged")
+        self.git("update-ref", "refs/remotes/origin/main", "HEAD")
+        self.script("20_mine")
+        self.git("add", ".")
+        self.git("commit", "-m", "mine")
+        self.script("25_untracked")
+        names = ["10_first", "20_mine", "25_untracked", "30_merged"]
+        answer = self.migration("fix-order", "--dir", self.scripts, "--check")
+        self.assertEqual((answer.returncode, answer.text), (1, "Would rename 20_mine to 31_mine.\n"
+                                                            "Would rename 25_untracked to 32_untracked.\n"))
+        self.assertEqual(sorted(os.listdir(self.scripts)), [".git", *names])
+        self.check_text(self.migration("fix-order", "--dir", self.scripts),
+                        "Renaming 20_mine to 31_mine.\nRenaming 25_untracked to 32_untracked.\n")
+        self.assertEqual(sorted(os.listdir(self.scripts)),
+                         [".git", "10_first", "30_merged", "31_mine", "32_untracked"])
+        self.check_text(self.migration("fix-order", "--dir", self.scripts), "No migration to rename.\n")
+
+
+if __name__ == "__main__":
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK) or not support.own_mounts():
+        print("SKIP: no /dev/fuse that this user can open, or no mount namespaces")
+        sys.exit(77)
+    support.main()
