@@ -172,7 +172,7 @@ constexpr Option kOwn[] = {
 template <int N>
 void hand_on(Options& o, const std::string&);
 
-constexpr const char* kHandedOn[] = {"noatime", "nodiratime", "exec", "noexec"};
+constexpr const char* kHandedOn[] = {"noatime", "exec", "noexec"};
 template <int N>
 void hand_on(Options& o, const std::string&) {
   o.kernel.push_back(kHandedOn[N]);
@@ -182,9 +182,9 @@ void hand_on(Options& o, const std::string&) {
 constexpr Option kMount[] = {
     {"rw", nullptr, nullptr, nullptr, nullptr, [](Options& o, const std::string&) { o.view.read_only = false; }},
     {"noatime", nullptr, nullptr, nullptr, nullptr, hand_on<0>},
-    {"nodiratime", nullptr, nullptr, nullptr, nullptr, hand_on<1>},
-    {"exec", nullptr, nullptr, nullptr, nullptr, hand_on<2>},
-    {"noexec", nullptr, nullptr, nullptr, nullptr, hand_on<3>},
+    {"exec", nullptr, nullptr, nullptr, nullptr, hand_on<1>},
+    {"noexec", nullptr, nullptr, nullptr, nullptr, hand_on<2>},
+    {"nodiratime", nullptr, nullptr, nullptr, nullptr, ignore},  // libfuse does not know it; no time of access is kept
     {"defaults", nullptr, nullptr, nullptr, nullptr, ignore},
     {"auto", nullptr, nullptr, nullptr, nullptr, ignore},
     {"noauto", nullptr, nullptr, nullptr, nullptr, ignore},

@@ -126,7 +126,6 @@ void PrivateMount::mount(const std::string& source, const Options& options, bool
   if (options.view.read_only) flags |= MS_RDONLY;
   for (const std::string& option : options.kernel) {
     if (option == "noatime") flags |= MS_NOATIME;
-    if (option == "nodiratime") flags |= MS_NODIRATIME;
     if (option == "noexec") flags |= MS_NOEXEC;
   }
   const std::string &name = options.fsname.empty() ? checkpoint_ : options.fsname, type = "fuse." + options.subtype;

@@ -21,6 +21,8 @@ using Progress = Draft::Progress;
 constexpr auto kLinger = std::chrono::seconds(10);
 // A thread that was told to look a name up again does so at once; this only bounds what a killed one leaves.
 constexpr auto kReserved = std::chrono::seconds(5);
+// New values whose makers are remembered; a program moves its temporary at once.
+constexpr std::size_t kMade = 256;
 // One value of a document; a larger text is not checked at every write but at close.
 constexpr std::uint64_t kCheckedAtWrite = 1 << 20;
 
@@ -202,20 +204,20 @@ void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
   }
 }
 
-void Mount::State::store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole,
+void Mount::State::store(const std::shared_ptr<View>& view, const std::vector<Op>& ops, std::uint64_t epoch, bool whole,
                          const ProcessPtr& who) {
   Session& session = *view->session;
   const FlushInterval interval = session.flush_interval();
   const When when = when_of(interval, whole);
   if (when == When::now) {
-    session.save({std::move(op)}, epoch);
+    session.save(ops, epoch);
     const bool pending = session.pending_edits() > 0;
     const std::lock_guard<std::mutex> guard(mutex);
     look_at_checkpoint();
     view->unsettled = pending && view->unsettled;
     return;
   }
-  session.apply({std::move(op)}, epoch);
+  session.apply(ops, epoch);
   bool commit = false;
   {
     const std::lock_guard<std::mutex> guard(mutex);
@@ -253,7 +255,7 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
     tag = op.content.tag;
     const auto now = find(spot);
     const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
-    if (!same) store(spot.view, std::move(op), draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
+    if (!same) store(spot.view, {std::move(op)}, draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
   } catch (...) {
     const Failure failure = current_failure();
     session.note_error(spot.path, failure.text);
@@ -272,6 +274,10 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::saved;
+    if (draft->is_new && draft->base.saving == Node::Saving::value) {
+      if (made.size() >= kMade) made.clear();
+      made[name] = draft->owner;
+    }
     draft->is_new = false;
     draft->saved_as = tag;
     draft->epoch = session.epoch();

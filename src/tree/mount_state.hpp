@@ -113,7 +113,8 @@ struct Mount::State {
   void drop_draft(std::shared_ptr<Draft> draft);  // under mutex
   void close_draft(const std::shared_ptr<Draft>& draft);
   /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
-  void store(const std::shared_ptr<View>& view, Op op, std::uint64_t epoch, bool whole, const ProcessPtr& who);
+  void store(const std::shared_ptr<View>& view, const std::vector<Op>& ops, std::uint64_t epoch, bool whole,
+             const ProcessPtr& who);
 
   // ---- names: names.cpp ------------------------------------------------------------------------------------------
   struct Found;
@@ -135,6 +136,7 @@ struct Mount::State {
   void rename_scratch(const Found& from, const Found& to, unsigned flags);
   void rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
                            const Caller& caller);
+  void write_over(const Found& from, const Found& to, const ProcessPtr& who);  // takes the mutex
   void rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
                      const Caller& caller);
   void rename_away(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, const Caller& caller);
@@ -163,6 +165,7 @@ struct Mount::State {
   std::unordered_map<pid_t, Reservation> wanted;
   std::map<Name, Hidden> hidden;
   std::map<Name, std::vector<std::shared_ptr<Draft>>> drafts;
+  std::map<Name, ProcessPtr> made;  // new values, and who made them
   std::vector<std::shared_ptr<View>> views;
   struct stat checkpoint {};  // its mode and owner are those of the files shown
   Fd report;

@@ -150,7 +150,7 @@ void Mount::make_directory(Ino parent, const std::string& name, mode_t mode, con
     Op op;
     op.kind = Op::Kind::make_dir;
     op.path = f.spot.path;
-    s_->store(f.spot.view, op, f.spot.view->session->epoch(), false, who);
+    s_->store(f.spot.view, {op}, f.spot.view->session->epoch(), false, who);
     const auto node = s_->find(f.spot);
     s_->let_go(f.spot.view);
     lock.lock();
@@ -223,7 +223,7 @@ void Mount::State::store_link(std::unique_lock<std::mutex>& lock, const std::str
   op.path = to.spot.path;
   op.content = Recipe::literal(target);
   try {
-    store(to.spot.view, op, to.spot.view->session->epoch(), false, who);
+    store(to.spot.view, {op}, to.spot.view->session->epoch(), false, who);
   } catch (...) {
     to.spot.view->session->note_error(to.spot.path, current_failure().text);
     throw;
@@ -251,12 +251,12 @@ void Mount::State::store_scratch(std::unique_lock<std::mutex>& lock, const std::
   Session& session = *to.spot.view->session;
   try {
     const bool same = to.node && to.node->kind == Node::Kind::file && to.node->content.tag == content.tag;
-    if (!same) store(to.spot.view, std::move(op), session.epoch(), saving == Node::Saving::whole, who);
+    if (!same) store(to.spot.view, {std::move(op)}, session.epoch(), saving == Node::Saving::whole, who);
     else if (to.hidden) settle_replaced({to.parent, to.name});
   } catch (...) {
     const std::string sentence = current_failure().text;
     session.note_error(to.spot.path, sentence);
-    session.reject(to.spot.path, content, sentence);
+    if (content.size() > 0) session.reject(to.spot.path, content, sentence);
     throw;
   }
   session.note_error(to.spot.path, "");

@@ -76,7 +76,7 @@ void Mount::State::remove_stored(const Spot& spot, const Node& node, const Proce
   op.kind = Op::Kind::remove;
   op.path = spot.path;
   Recipe kept = scratch.keep(node.content, to_string(spot.path));
-  store(spot.view, op, spot.view->session->epoch(), is_document(spot.path, node), who);
+  store(spot.view, {op}, spot.view->session->epoch(), is_document(spot.path, node), who);
   spot.view->session->keep_removed(spot.path, std::move(kept));
   let_go(spot.view);
 }
@@ -104,7 +104,7 @@ void Mount::remove_directory(Ino parent, const std::string& name, const Caller& 
   Op op;
   op.kind = Op::Kind::remove;
   op.path = f.spot.path;
-  s_->store(f.spot.view, op, f.spot.view->session->epoch(), false, who);
+  s_->store(f.spot.view, {op}, f.spot.view->session->epoch(), false, who);
   s_->let_go(f.spot.view);
 }
 

@@ -185,18 +185,48 @@ void Mount::State::rename_scratch_onto(std::unique_lock<std::mutex>& lock, const
   inodes.move(*moved, to.parent, to.name);
 }
 
+/// A key that was made to take the place of another: `sed > lr.new; mv lr.new lr`. One edit, so that no reader outside
+/// meets the temporary.
+void Mount::State::write_over(const Found& from, const Found& to, const ProcessPtr& who) {
+  Op write, remove;
+  write.path = to.spot.path;
+  write.content = from.node->content;
+  remove.kind = Op::Kind::remove;
+  remove.path = from.spot.path;
+  try {
+    store(from.spot.view, {write, remove}, from.spot.view->session->epoch(), false, who);
+  } catch (...) {
+    from.spot.view->session->note_error(to.spot.path, current_failure().text);
+    throw;
+  }
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    hidden.erase({to.parent, to.name});
+    made.erase({from.parent, from.name});
+    inodes.unbind(from.parent, from.name);
+  }
+  let_go(from.spot.view);
+}
+
 /// Both names are the checkpoint's.
 void Mount::State::rename_stored(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
                                  const Caller& caller) {
   const ProcessPtr who = processes.of(caller.thread);
+  const auto maker = made.find({from.parent, from.name});
+  const bool own = maker != made.end() && maker->second == who;
+  const bool values = to.node && from.node->saving == Node::Saving::value && to.node->saving == Node::Saving::value &&
+                      !from.node->is_directory() && !to.node->is_directory();
   lock.unlock();
+  const bool is_temporary =
+      values && !exchange && (own || !from.spot.view->session->committed()->model->find(from.spot.path));
+  if (is_temporary) return write_over(from, to, who);
   Op op;
   op.kind = exchange ? Op::Kind::exchange : Op::Kind::rename;
   op.path = from.spot.path;
   op.to = to.spot.path;
   // A directory that is saved as a whole is one document: `mv next rows/`.
   const bool whole = from.node->is_directory() && from.node->saving == Node::Saving::whole;
-  store(from.spot.view, op, from.spot.view->session->epoch(), whole, who);
+  store(from.spot.view, {op}, from.spot.view->session->epoch(), whole, who);
   lock.lock();
   hidden.erase({to.parent, to.name});
   Inode* moved = inodes.named(from.parent, from.name);

@@ -34,6 +34,7 @@ class Drafts(MountTest):
         self.assertIn("version", self.document())
 
     def test_an_empty_new_value_can_be_removed_and_moved(self):
+        self.ok("echo 1 > .ckptree/flush")
         commits = self.mount.commits()
         for command in (
             "touch metadata/k; rm metadata/k",
@@ -97,6 +98,25 @@ class Drafts(MountTest):
         duplicate = os.dup(fd)
         self.fails("EBADMSG", os.close, duplicate)
         self.fails("EBADMSG", os.close, fd)
+
+    def test_a_value_is_saved_by_a_temporary_beside_it(self):
+        self.ok("echo 0.25 > metadata/config/training/tmpx; mv metadata/config/training/tmpx metadata/config/training/lr")
+        self.assertEqual(self.read("metadata/config/training/lr"), "0.25\n")
+        self.assertNotIn("tmpx", self.document()["config"]["training"])
+        self.ok(f"echo one > {RUN_ID}; perl -pi -e s/^.*/edited/ {RUN_ID}")
+        self.assertEqual(self.read(RUN_ID), "edited\n")
+        fd, name = tempfile.mkstemp(dir=self.path("metadata/config/training"))
+        os.write(fd, b"0.5\n")
+        os.fsync(fd)
+        os.close(fd)
+        os.replace(name, self.path("metadata/config/training/lr"))
+        self.assertEqual(self.document()["config"]["training"]["lr"], 0.5)
+        self.assertTrue(wait_until(lambda: self.stored_document()["config"]["training"]["lr"] == 0.5))
+        self.assertEqual(list(self.stored_document()["config"]["training"]), list(sample.METADATA["config"]["training"]))
+        self.fails("EEXIST", os.rename, self.path("metadata/uuid"), self.path(RUN_ID))
+
+    def test_no_key_can_be_added_to_the_index_of_the_arrays(self):
+        self.refused("echo 9 > metadata/supporting_arrays_paths/latitudes/extra", "Operation not permitted")
 
     def test_a_key_of_a_hundred_thousand_entries_is_refused_at_once(self):
         document = self.read("metadata.json").rstrip()[:-1]

@@ -40,7 +40,10 @@ void list_values(const State& state, const Match& match,
 }
 
 std::optional<Node> vacant_value(const State& state, const Match& match) {
-  if (!state.exists || !state.writable() || in_index(match.names)) return std::nullopt;
+  if (!state.exists || !state.writable()) return std::nullopt;
+  if (in_index(match.names) && match.names.size() > 1 && !is_scratch_name(match.names.back()))
+    throw Error(Errc::immutable, std::string("metadata/") + kIndexKey + ": follows from arrays/; edit those");
+  if (in_index(match.names)) return std::nullopt;
   try {
     return state.metadata->document()->vacant(match.names);
   } catch (const Error& e) {
