@@ -26,7 +26,7 @@ Findings look_at(const std::string& source, const Options& options, const std::s
 /// Runs what is missing and registers it, as one commit. @return the exit status
 int sync_migrations(const std::string& source, const Options& options, const MigrationFlags& flags);
 
-/// What to do about scripts that are new and not behind the last merged one, for the last merged one is older than them.
+/// What to do about scripts that are new and stand before the last merged one.
 struct Renaming {
   std::string from, to;
 };

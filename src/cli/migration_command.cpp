@@ -46,9 +46,10 @@ int create(const Arguments& a) {
     c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (c == ' ' || c == '-') c = '_';
   }
-  if (name.empty() || name.find('/') != std::string::npos) throw bad_usage("create: '" + name + "': expected a file name");
-  const std::string path = (flags.directory.empty() ? "." : flags.directory) + "/" + std::to_string(std::time(nullptr)) +
-                           "_" + name;
+  if (name.empty() || name.find('/') != std::string::npos)
+    throw bad_usage("create: '" + name + "': expected a file name");
+  const std::string directory = flags.directory.empty() ? "." : flags.directory;
+  const std::string path = directory + "/" + std::to_string(std::time(nullptr)) + "_" + name;
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0777));
   if (!file) throw_errno(path);
   const std::string text = new_script(flags.final, flags.with_setup);

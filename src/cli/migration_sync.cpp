@@ -148,9 +148,10 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
     }
     todo.push_back(m);
   }
-  const std::string stop = stops_at ? source + ": stops before " + stops_at->name + ", a Python script of anemoi-models: " +
-                                          "run 'anemoi-models migration sync', or write it over the tree"
-                                    : "";
+  std::string stop;
+  if (stops_at)
+    stop = source + ": stops before " + stops_at->name + ", a Python script of anemoi-models: run " +
+           "'anemoi-models migration sync', or write it over the tree";
   if (todo.empty() && stops_at) throw Stop(Status::failure, stop);
   if (todo.empty()) {
     std::printf("compatible: nothing is missing\n");

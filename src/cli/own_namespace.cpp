@@ -90,11 +90,12 @@ ino_t mount_namespace() {
 
 void end_processes_of(ino_t mount_namespace, pid_t spared) {
   const auto begin = std::chrono::steady_clock::now();
-  for (auto pause = milliseconds(1);; std::this_thread::sleep_for(pause), pause = std::min(2 * pause, milliseconds(50))) {
+  for (auto pause = milliseconds(1);; pause = std::min(2 * pause, milliseconds(50))) {
     const std::vector<pid_t> left = processes_of(mount_namespace, spared);
     const auto waited = std::chrono::steady_clock::now() - begin;
     if (left.empty() || waited > kAsked + kKilled) return;
     for (const pid_t pid : left) ::kill(pid, waited < kAsked ? SIGTERM : SIGKILL);
+    std::this_thread::sleep_for(pause);
   }
 }
 

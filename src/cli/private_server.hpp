@@ -12,9 +12,10 @@ namespace ckptree::cli {
 /// The other half of a PrivateMount, in a process of its own: opens the checkpoint and makes a folder for the mount,
 /// serves the connection that comes, and at the end commits, tells how that went and removes the folder.
 ///
-/// Messages to the owner begin with a Status as one byte: the checkpoint's path; the folder; an empty one when the mount
-/// is served; at the end lines about edits, and one with nothing behind the byte. A failure ends it. Messages from the
-/// owner: "own" or "shared" (its user namespace) and the number of its mount namespace, with the connection; "end".
+/// Messages to the owner begin with a Status as one byte: the checkpoint's path; the folder; an empty one when the
+/// mount is served; at the end lines about edits, and one with nothing behind the byte. A failure ends it. Messages
+/// from the owner: "own" or "shared" (its user namespace) and the number of its mount namespace, with the connection;
+/// "end".
 ///
 /// @param drop   whether pending edits are dropped, not committed, when the owner was killed
 /// @param owner  the process of the PrivateMount

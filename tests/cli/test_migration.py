@@ -116,8 +116,8 @@ class Sync(MigrationCase):
         old = self.make()
         self.script("1_first")
         (self.folder / "last-v0.ckpt").touch()
-        self.check(self.sync(), 1, f"{self.folder}/last-v0.ckpt: exists already; the checkpoint before a migration is kept "
-                   "under this name")
+        self.check(self.sync(), 1, f"{self.folder}/last-v0.ckpt: exists already; the checkpoint before a migration is "
+                   "kept under this name")
         self.assertEqual(self.checkpoint.read_bytes(), old)
 
     def test_scripts_of_anemoi_are_recognised_and_not_run(self):
@@ -150,15 +150,15 @@ class Sync(MigrationCase):
         self.script("5_final", version="1.0.0", rest=" final")
         self.assertEqual(self.cat("migrations/compatible", "migrations/first_incompatible_version"),
                          "no: it is too old: use a version of anemoi-models before 1.0.0\n1.0.0\n")
-        self.check(self.sync(), 1, f"{self.checkpoint}: cannot be migrated: it is too old: use a version of anemoi-models "
-                   "before 1.0.0")
+        self.check(self.sync(), 1, f"{self.checkpoint}: cannot be migrated: it is too old: use a version of "
+                   "anemoi-models before 1.0.0")
 
     def test_only_training_checkpoints_are_migrated(self):
         subprocess.run([support.make_sample, self.checkpoint, "--bytes", "65536"], check=True)
         self.script("1_first")
         self.check(self.sync(), 1, f"{self.checkpoint}: migrations: not a training checkpoint: the pickled object has "
-                   "neither 'migrations' nor 'pytorch-lightning_version'; migrate the training checkpoint, and make the "
-                   "inference one from it")
+                   "neither 'migrations' nor 'pytorch-lightning_version'; migrate the training checkpoint, and make "
+                   "the inference one from it")
 
 
 class Scripts(MigrationCase):

@@ -47,8 +47,9 @@ SCRIPTS = {
     "refactor_mapper": """
         case $1 in migrate)
           for block in encoder processor decoder; do
-            mv tensors/model.model.$block.trainable.trainable tensors/model.model.${block}_graph_provider.trainable.trainable
-            rm tensors/model.model.$block.edge_inc
+            model=tensors/model.model
+            mv $model.$block.trainable.trainable $model.${block}_graph_provider.trainable.trainable
+            rm $model.$block.edge_inc
           done
         esac""",
     "move_to_multiple_datasets": """
@@ -113,14 +114,16 @@ def new():
 def save(path, registered=1):
     """A training checkpoint of anemoi before most of its migrations."""
     torch.manual_seed(0)
-    keys = ["model.pre_processors.processors.normalizer._norm_mul", "model.post_processors.processors.normalizer._norm_add"]
+    keys = ["model.pre_processors.processors.normalizer._norm_mul",
+            "model.post_processors.processors.normalizer._norm_add"]
     keys += [f"model.model.{block}.{name}" for block in ("encoder", "processor", "decoder")
              for name in ("trainable.trainable", "edge_inc")]
     keys += ["model.model.encoder.proj.weight", "model.model.decoder.proj.weight"]
     keys += [f"model.model.processor.proc.{i}.blocks.{j}.lin.{name}" for i in range(2) for j in range(3)
              for name in ("weight", "bias")]
     keys += [f"model.model.node_attributes.{name}" for name in
-             ("latlons_data", "latlons_hidden", "trainable_tensors.data.trainable", "trainable_tensors.hidden.trainable")]
+             ("latlons_data", "latlons_hidden", "trainable_tensors.data.trainable",
+              "trainable_tensors.hidden.trainable")]
     with old() as o:
         migrator = Migrator()
         checkpoint = {
@@ -130,11 +133,12 @@ def save(path, registered=1):
             "hyper_parameters": {
                 "config": DotDict(model={"processor": {"num_layers": 6, "num_chunks": 2}},
                                   data=o.make("datamodule", "DataModuleSchema", kept=[1, 2]),
-                                  hardware=o.make("hardware", "HardwareSchema", files=o.make("hardware", "FilesSchema", a=1),
+                                  hardware=o.make("hardware", "HardwareSchema",
+                                                  files=o.make("hardware", "FilesSchema", a=1),
                                                   paths=o.make("hardware", "PathsSchema", b=2),
                                                   other=o.make("hardware", "Other"))),
-                "data_indices": {"a": 1}, "statistics": {"mean": [1.0]}, "statistics_tendencies": {}, "supporting_arrays": {},
-                "graph_data": {"data": {"x": 1}}, "metadata": {"uuid": "u"}},
+                "data_indices": {"a": 1}, "statistics": {"mean": [1.0]}, "statistics_tendencies": {},
+                "supporting_arrays": {}, "graph_data": {"data": {"x": 1}}, "metadata": {"uuid": "u"}},
         }
         torch.save(checkpoint, path)
 
@@ -225,15 +229,16 @@ class Migrations(unittest.TestCase):
                     status = self.status(MIGRATION_PATH)
                     behind = {name for name, state in status.items() if state in ("extra", "out-of-order")}
                     self.assertEqual(behind, set(extra))
-                    self.assertEqual({name for name, state in status.items() if state == "missing"} | behind & set(NAMES),
-                                     {m.name for m in missing})
+                    lacks = {name for name, state in status.items() if state == "missing"} | behind & set(NAMES)
+                    self.assertEqual(lacks, {m.name for m in missing})
                     self.assertEqual(len([s for s in status.values() if s != "missing"]), len(known))
 
     def test_registered_by_hand(self):
         save(self.path, 0)
-        text = ('{"name": "1_x", "metadata": {"versions": {"migration": "1.0.0", "anemoi-models": "0.9"}, "final": true}, '
-                '"signature": "s"}')
-        done = run([harness.ckptree, "write", "-o", "edit=all", str(self.path), "migrations/registered/1_x"], input=text)
+        text = ('{"name": "1_x", "metadata": {"versions": {"migration": "1.0.0", "anemoi-models": "0.9"}, '
+                '"final": true}, "signature": "s"}')
+        command = [harness.ckptree, "write", "-o", "edit=all", str(self.path), "migrations/registered/1_x"]
+        done = run(command, input=text)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         with old():
             checkpoint = _load_ckpt(self.path)

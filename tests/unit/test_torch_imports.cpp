@@ -17,7 +17,8 @@ std::string objects() {
     edit.insert(root, edit.text(key), object);
     return object;
   };
-  for (const char* key : {"a", "again"}) edit.set_state(add(key, "m", "A"), edit.dict({{edit.text("x"), edit.integer(1)}}));
+  for (const char* key : {"a", "again"})
+    edit.set_state(add(key, "m", "A"), edit.dict({{edit.text("x"), edit.integer(1)}}));
   add("b", "m", "B");
   add("c", "n", "C");
   edit.append(add("items", "n", "Items"), edit.integer(1));

@@ -28,7 +28,8 @@ class Edit {
   State run() {
     switch (op_.kind) {
       case Op::Kind::write:
-        throw Error(Errc::immutable, place(op_.path) + ": shows what the pickle refers to; mv renames it, rm takes it out");
+        throw Error(Errc::immutable,
+                    place(op_.path) + ": shows what the pickle refers to; mv renames it, rm takes it out");
       case Op::Kind::make_dir: return make_dir();
       case Op::Kind::remove:
       case Op::Kind::remove_tree: return remove();
@@ -134,7 +135,7 @@ class Edit {
     return done();
   }
 
-  /// `mv imports/a imports/b`, which arrives as a rename to imports/b/a where b exists: the names of both are in b then.
+  /// `mv imports/a imports/b`, which arrives as a rename to imports/b/a where b exists: b has the names of both then.
   State rename_module() {
     const std::string &from = op_.path[1], &to = op_.to[1];
     if (is_name(op_.to) && (op_.to[2] != from || !exists(to) || to == from || imports_->find(to, from)))

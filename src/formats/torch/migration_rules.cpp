@@ -46,7 +46,8 @@ std::string why_incompatible(const Groups& groups, const std::optional<std::vect
   if (!registered) return "it has no list of migrations: it is too old";
   const auto group = group_of(groups, *registered);
   if (group && *group + 1 == groups.size()) return {};
-  if (!group) return "its first migration, " + registered->front().name + ", begins no group: it is too old, or too new";
+  if (!group)
+    return "its first migration, " + registered->front().name + ", begins no group: it is too old, or too new";
   return "it is too old: use a version of anemoi-models before " + first_incompatible_version(groups, *registered);
 }
 

@@ -21,8 +21,8 @@ std::optional<std::vector<Registered>> registered_in(const pickle::Graph& graph)
 /// Their names and versions alone.
 std::vector<Migration> migrations_of(const std::vector<Registered>& registered);
 
-/// Why a checkpoint has no migrations/, in a sentence; empty when it has: it was written by a training, which left such a
-/// list, or Lightning's version.
+/// Why a checkpoint has no migrations/, in a sentence; empty when it has: it was written by a training, which left
+/// such a list, or Lightning's version.
 std::string why_no_training(const pickle::Graph& graph);
 
 /// {"name", "metadata": {"versions": {...}, "final": false}, "signature"}, with a final newline.

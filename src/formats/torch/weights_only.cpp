@@ -60,7 +60,9 @@ constexpr Module kAllowed[] = {
 
 bool loads_weights_only(const std::string& module, const std::string& name) {
   const std::string word = " " + name + " ";
-  const auto allows = [&](const Module& m) { return m.module == module && m.names.find(word) != std::string_view::npos; };
+  const auto allows = [&](const Module& m) {
+    return m.module == module && m.names.find(word) != std::string_view::npos;
+  };
   return name.find(' ') == std::string::npos && std::any_of(std::begin(kAllowed), std::end(kAllowed), allows);
 }
 
