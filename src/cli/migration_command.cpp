@@ -1,19 +1,14 @@
 // migration: scripts over the tree, and which of them a checkpoint has been through.
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
 #include <cstdio>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
-#include <functional>
 
+#include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"
-#include "cli/checkpoint.hpp"
 #include "cli/commands.hpp"
 #include "cli/migration.hpp"
 #include "cli/status.hpp"

@@ -4,11 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
+#include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"
 #include "cli/checkpoint.hpp"
 #include "cli/migration.hpp"

@@ -1,7 +1,5 @@
 #include "cli/private_server.hpp"
 
-#include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>

@@ -118,6 +118,12 @@ TEST_CASE("what has no meaning below imports/ is refused", "[imports]") {
   CHECK(read_only.find("imports/m/A")->saving == Node::Saving::none);
 }
 
+TEST_CASE("names that are too long to list are told", "[imports]") {
+  const Pickle p("\x80\x02" "cm\n" + std::string(5000, 'x') + "\nq" + std::string("\0.", 2));
+  REQUIRE_THROWS_WITH(p.names("imports"), says("a class has a name of 5000 bytes, at most 4096 are listed"));
+  CHECK(p.names("").size() == 9);
+}
+
 TEST_CASE("torch's weights_only takes the names of its table", "[imports]") {
   CHECK(torch::loads_weights_only("torch._utils", "_rebuild_tensor_v2"));
   CHECK(torch::loads_weights_only("collections", "OrderedDict"));

@@ -1,6 +1,5 @@
 // Edits below imports/: other names for classes and functions, and placeholders for those that are gone.
 
-#include <algorithm>
 #include <utility>
 
 #include "ckptree/error.hpp"

@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "ckptree/error.hpp"
 #include "ckptree/name.hpp"
 
 namespace ckptree::torch {
@@ -44,7 +45,13 @@ void walk(const Graph& graph, Each each) {
   }
 }
 
-bool is_one_of(const std::vector<Id>& ids, Id id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+// Dotted names of modules have some ten parts; one text of a pickle may be the name of a million nodes.
+constexpr std::size_t kMaxName = 4096;
+// All names together, as they are kept here.
+constexpr std::size_t kMaxNames = 64u << 20;
+
+/// Ids of an Import ascend.
+bool is_one_of(const std::vector<Id>& ids, Id id) { return std::binary_search(ids.begin(), ids.end(), id); }
 
 /// What an object that the placeholder stands for is given and cannot take.
 std::string unfit_steps(const Graph& graph, Id object) {
@@ -52,6 +59,7 @@ std::string unfit_steps(const Graph& graph, Id object) {
     const pickle::Step& step = graph.step(s);
     if (step.op != Op::build) return "an object of it holds items, which its placeholder could not take";
     const Id state = graph.at(step.first);
+    if (state == kNone) continue;
     const Kind kind = graph.kind(state);
     const bool fits = kind == Kind::dict || kind == Kind::none || (kind == Kind::tuple && graph.count(state) == 2);
     if (!fits) return "an object of it has a state that is no dict, which its placeholder could not take";
@@ -85,16 +93,23 @@ Imports::Imports(const Graph& graph) {
     for (const Id child : children)
       if (graph.kind(child) == Kind::global) ++uses[child];
   });
-  std::map<std::pair<std::string, std::string>, Import> found;
+  std::map<std::pair<Bytes, Bytes>, Import> found;
+  std::size_t bytes = 0;
   for (const auto& [id, count] : uses) {
     const pickle::Global known = graph.known_as(id);
-    Import& import = found[{std::string(known.module), std::string(known.name)}];
+    const std::size_t longest = std::max(known.module.size(), known.name.size());
+    if (longest > kMaxName)
+      throw Error(Errc::too_large, graph.place() + ": a class has a name of " + std::to_string(longest) +
+                                       " bytes, at most " + std::to_string(kMaxName) + " are listed");
+    Import& import = found[{known.module, known.name}];
+    if (import.ids.empty()) bytes += known.module.size() + known.name.size();
+    if (bytes > kMaxNames) throw Error(Errc::too_large, graph.place() + ": more names of classes than are listed");
     import.ids.push_back(id);
     import.uses += count;
   }
   for (auto& [names, import] : found) {
-    import.module = names.first;
-    import.name = names.second;
+    import.module = std::string(names.first);
+    import.name = std::string(names.second);
     import.module_file = file_name_of(names.first).text;
     import.name_file = file_name_of(names.second).text;
     all_.push_back(std::move(import));

@@ -21,6 +21,7 @@ struct Import {
 class Imports {
  public:
   /// Walks all of the object, without recursion.
+  /// @throws Error Errc::too_large for longer names, or more, than are listed
   explicit Imports(const pickle::Graph& graph);
 
   const std::vector<Import>& all() const noexcept { return all_; }

@@ -25,21 +25,36 @@ Id value_of(const Graph& graph, Id dict, Bytes key) {
   return entry ? entry->value : kNone;
 }
 
+// A migration has few entries with short texts; a list may name the same large one a million times.
+constexpr std::size_t kMaxEntries = 32, kMaxText = 4096;
+
 std::string text_of(const Graph& graph, Id id) {
-  return id != kNone && graph.kind(id) == Kind::text ? std::string(graph.text(id)) : std::string();
+  const bool is_text = id != kNone && graph.kind(id) == Kind::text;
+  return is_text ? std::string(graph.text(id).substr(0, kMaxText)) : std::string();
+}
+
+/// The value of a key in one of a migration's dicts.
+Id part_of(const Graph& graph, Id dict, Bytes key) {
+  if (dict == kNone) return kNone;
+  pickle::Entries entries(graph, dict);
+  Id found = kNone;
+  Entry entry;
+  for (std::size_t i = 0; i < kMaxEntries && entries.next(entry); ++i)
+    if (graph.is_text(entry.key, key)) found = entry.value;
+  return found;
 }
 
 Migration migration_at(const Graph& graph, Id id) {
   Migration m;
-  m.name = text_of(graph, value_of(graph, id, "name"));
-  m.signature = text_of(graph, value_of(graph, id, "signature"));
-  Id metadata = value_of(graph, id, "metadata");
+  m.name = text_of(graph, part_of(graph, id, "name"));
+  m.signature = text_of(graph, part_of(graph, id, "signature"));
+  Id metadata = part_of(graph, id, "metadata");
   // A dict, or an instance of anemoi's class with the same as its attributes.
   if (metadata != kNone && graph.kind(metadata) != Kind::dict) metadata = graph.state(metadata);
-  const Id versions = value_of(graph, metadata, "versions");
-  m.migration = text_of(graph, value_of(graph, versions, "migration"));
-  m.version = text_of(graph, value_of(graph, versions, "anemoi-models"));
-  const Id final = value_of(graph, metadata, "final");
+  const Id versions = part_of(graph, metadata, "versions");
+  m.migration = text_of(graph, part_of(graph, versions, "migration"));
+  m.version = text_of(graph, part_of(graph, versions, "anemoi-models"));
+  const Id final = part_of(graph, metadata, "final");
   m.final = final != kNone && graph.kind(final) == Kind::boolean && graph.boolean(final);
   return m;
 }
