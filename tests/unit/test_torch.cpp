@@ -151,7 +151,7 @@ TEST_CASE("the document is also a directory, with the time of its member", "[tor
   CHECK(m.find("metadata/config/lr")->saving == Node::Saving::value);
   CHECK(m.find("metadata/supporting_arrays_paths/lat/dtype")->saving == Node::Saving::none);
   CHECK(m->vacant({"metadata", "new"})->saving == Node::Saving::value);
-  CHECK_FALSE(m->vacant({"metadata", "supporting_arrays_paths", "new"}));
+  CHECK(code_of([&] { m->vacant({"metadata", "supporting_arrays_paths", "new"}); }) == Errc::immutable);
 }
 
 TEST_CASE("a view that is read-only has no permission to write and takes no edit", "[torch]") {
