@@ -97,6 +97,12 @@ std::string tag_of_parts(const Recipe& content, const Each& each) {
   return tag;
 }
 
+void give_back(std::atomic<std::uint64_t>& counter, std::uint64_t size) {
+  std::uint64_t used = counter;
+  while (!counter.compare_exchange_weak(used, used - std::min(used, size))) {
+  }
+}
+
 }  // namespace
 
 Scratch::Scratch(std::string checkpoint, std::uint64_t limit) : checkpoint_(std::move(checkpoint)), limit_(limit) {}
@@ -134,9 +140,10 @@ const std::string& Scratch::directory() {
 std::string Scratch::fresh_path() { return directory() + "/" + std::to_string(next_++); }
 
 std::shared_ptr<Fd> Scratch::share(Fd file) {
-  return {new Fd(std::move(file)), [this](Fd* shared) {
+  return {new Fd(std::move(file)), [used = used_](Fd* shared) {
             struct stat st;
-            if (::fstat(shared->get(), &st) == 0 && st.st_nlink == 0) release(static_cast<std::uint64_t>(st.st_size));
+            if (::fstat(shared->get(), &st) == 0 && st.st_nlink == 0)
+              give_back(*used, static_cast<std::uint64_t>(st.st_size));
             delete shared;
           }};
 }
@@ -177,12 +184,12 @@ void Scratch::charge(std::uint64_t before, std::uint64_t after, const std::strin
     return;
   }
   const std::uint64_t growth = after - before;
-  std::uint64_t used = used_;
+  std::uint64_t used = *used_;
   do {
     if (growth > limit_ - std::min(used, limit_))
       throw Error(Errc::no_space, name + ": scratch files may hold " + std::to_string(limit_) + " bytes, " +
                                       std::to_string(used) + " are in use (-o scratch_limit=)");
-  } while (!used_.compare_exchange_weak(used, used + growth));
+  } while (!used_->compare_exchange_weak(used, used + growth));
 }
 
 void Scratch::write(int descriptor, std::uint64_t at, Bytes bytes, const std::string& name) {
@@ -212,11 +219,7 @@ void Scratch::resize(int descriptor, std::uint64_t size, const std::string& name
   if (::ftruncate(descriptor, static_cast<off_t>(size)) != 0) throw_errno("truncate " + name);
 }
 
-void Scratch::release(std::uint64_t size) {
-  std::uint64_t used = used_;
-  while (!used_.compare_exchange_weak(used, used - std::min(used, size))) {
-  }
-}
+void Scratch::release(std::uint64_t size) { give_back(*used_, size); }
 
 std::uint64_t Scratch::freed_by_removing(const std::string& real) {
   struct stat st;

@@ -58,7 +58,8 @@ class Scratch {
   std::string directory_;
   Fd lock_;  // on the directory, as long as it is ours: others sweep what nobody holds
   std::atomic<std::uint64_t> next_{1};
-  std::atomic<std::uint64_t> used_{0};
+  // Shared with files that outlive this: what was refused is kept by the session.
+  const std::shared_ptr<std::atomic<std::uint64_t>> used_ = std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 }  // namespace ckptree

@@ -115,7 +115,8 @@ std::optional<std::int64_t> np_datetime_of(const std::string& text, const std::s
       if (unit == u.name) known = &u;
     if (!known) return std::nullopt;
     const std::int64_t days = day_of(*year, month, day);
-    if (days > -(kNaT / known->per_day) - 1 || days < kNaT / known->per_day + 1) return std::nullopt;
+    const std::int64_t most = INT64_MAX / known->per_day - 1;  // a day of room for the time
+    if (days > most || days < -most) return std::nullopt;
     count = days * known->per_day;
     if (known->per_day >= 24) count += number(at + 7, 2) * (known->per_day / 24);
     if (known->per_day >= 1440) count += number(at + 10, 2) * (known->per_day / 1440);
