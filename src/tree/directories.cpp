@@ -18,13 +18,14 @@ std::uint64_t Mount::open_directory(Ino ino, const Caller& caller) {
       handle->entries.push_back({name, std::nullopt, 0});
     return s_->keep_handle(handle);
   }
+  const bool is_control = dir.kind == Inode::Kind::control;
   const State::Spot spot = s_->spot_of(dir);
+  if (is_control) s_->await_last_closes(lock);
   std::vector<Name> mine;
   for (const auto& [name, h] : s_->hidden)
     if (name.first == ino && s_->is_hidden(name, caller)) mine.push_back(name);
   for (const auto& [name, scratch] : dir.scratch_names) handle->entries.push_back({name, std::nullopt, scratch});
   const std::size_t scratch_entries = handle->entries.size();
-  const bool is_control = dir.kind == Inode::Kind::control;
   lock.unlock();
   const auto add = [&](const std::string& name, const Node& node) {
     if (std::find(mine.begin(), mine.end(), Name{ino, name}) == mine.end()) handle->entries.push_back({name, node, 0});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ckptree/error.hpp"
+#include "ckptree/log.hpp"
 #include "tree/control.hpp"
 #include "tree/mount_state.hpp"
 
@@ -23,6 +24,8 @@ constexpr auto kLinger = std::chrono::seconds(10);
 constexpr auto kReserved = std::chrono::seconds(5);
 // New values whose makers are remembered; a program moves its temporary at once.
 constexpr std::size_t kMade = 256;
+// The kernel tells of a last close when its writer is gone already. A child may have inherited what it had open.
+constexpr auto kLastClose = std::chrono::seconds(1);
 // One value of a document; a larger text is not checked at every write but at close.
 constexpr std::uint64_t kCheckedAtWrite = 1 << 20;
 
@@ -172,7 +175,8 @@ void Mount::State::expire_drafts(Clock::time_point now) {
   for (const auto& [name, list] : drafts)
     for (const auto& d : list) {
       const Inode* inode = inodes.find(d->ino);
-      if (d->opens == 0 && d->reserved == 0 && now >= d->idle_since + kLinger && inode &&
+      const bool not_kept = d->progress == Progress::refused && d->rejected_as.empty();
+      if (d->opens == 0 && d->reserved == 0 && !not_kept && now >= d->idle_since + kLinger && inode &&
           inode->kind == Inode::Kind::draft)
         idle.push_back(d);
     }
@@ -300,46 +304,66 @@ void Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
     const std::lock_guard<std::mutex> guard(mutex);
     if (--draft->opens > 0) return;
     draft->idle_since = Clock::now();
+    draft->closing = true;
   }
   try {
     save_draft(draft);  // what no flush saw
   } catch (...) {
     current_failure();  // told below, by keeping the bytes
   }
-  Spot spot;
-  bool refused = false;
-  std::string reason;
-  {
-    const std::lock_guard<std::mutex> guard(mutex);
-    spot = spot_of(inodes.at(draft->ino));
-    refused = draft->progress == Progress::refused && draft->rejected_as.empty();
-    reason = draft->error;
-  }
-  std::string kept;
-  if (refused) {
-    const std::string place = to_string(spot.path);
-    Recipe bytes = draft->may_go_on ? scratch.freeze(draft->file->get(), place) : Scratch::adopt(draft->file, place);
-    kept = spot.view->session->reject(spot.path, std::move(bytes), reason);
+  bool kept = true;
+  try {
+    keep_refused(*draft);
+  } catch (...) {
+    log(current_failure().text);
+    kept = false;
   }
   const std::lock_guard<std::mutex> guard(mutex);
-  if (refused) draft->rejected_as = kept;
-  const Inode& inode = inodes.at(draft->ino);
+  draft->closing = false;
+  closed.notify_all();
+  if (!kept) return;  // it stays, for the end of the mount to try again
+  Inode& inode = inodes.at(draft->ino);
+  if (inode.draft != draft) return;  // its name was moved meanwhile
   if (inode.kind == Inode::Kind::scratch) {
     // A new name: empty, it stays what it is; refused, its bytes are kept elsewhere and the name goes.
     if (draft->progress != Progress::refused) return;
     const Name name{inode.parent, inode.name};
     ::unlink(inodes.real_of(inode).c_str());
     inodes.at(name.first).scratch_names.erase(name.second);
-    Inode& gone = inodes.at(draft->ino);
-    gone.linked = false;
+    inode.linked = false;
+    inode.open_file.reset();  // who looked it up before looks again
     inodes.unbind(name.first, name.second);
     drop_draft(draft);
     return;
   }
   const bool lingers =
       draft->progress == Progress::emptied || (draft->progress == Progress::refused && draft->may_go_on);
-  const bool awaited = draft->opens > 0 || draft->reserved > 0;  // somebody is on the way to it
+  const bool awaited = draft->reserved > 0;  // somebody is on the way to it
   if ((!lingers || draft->is_new) && !awaited) drop_draft(draft);
+}
+
+void Mount::State::keep_refused(Draft& draft) {
+  Spot spot;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (draft.progress != Progress::refused || !draft.rejected_as.empty()) return;
+    spot = spot_of(inodes.at(draft.ino));
+  }
+  const std::string place = to_string(spot.path);
+  // The next writer may go on with the file itself.
+  Recipe bytes = draft.may_go_on ? scratch.freeze(draft.file->get(), place) : Scratch::adopt(draft.file, place);
+  std::string name = spot.view->session->reject(spot.path, std::move(bytes), draft.error);
+  const std::lock_guard<std::mutex> guard(mutex);
+  draft.rejected_as = std::move(name);
+}
+
+void Mount::State::await_last_closes(std::unique_lock<std::mutex>& lock) {
+  closed.wait_for(lock, kLastClose, [&] {
+    for (const auto& [name, list] : drafts)
+      for (const auto& d : list)
+        if (d->closing || (d->progress == Progress::refused && d->opens > 0 && d->owner->exited())) return false;
+    return true;
+  });
 }
 
 }  // namespace ckptree

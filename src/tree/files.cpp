@@ -16,6 +16,7 @@ using Progress = Draft::Progress;
 
 std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
   std::unique_lock<std::mutex> lock(s_->mutex);
+  if (const auto draft = s_->inodes.at(ino).draft) s_->closed.wait(lock, [&] { return !draft->closing; });
   Inode& inode = s_->inodes.at(ino);
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
   auto handle = std::make_shared<Handle>();

@@ -32,6 +32,7 @@ struct Draft {
   std::uint64_t writes = 0;            // counts changes, so that a save knows what it saw
   std::optional<std::timespec> mtime;  // set by its writer
   unsigned opens = 0;
+  bool closing = false;     // the last of them is being closed: nobody opens it until that is done
   unsigned reserved = 0;    // lookups on their way to it
   std::string saved_as;     // the tag of what was saved last
   std::string rejected_as;  // its bytes' name below rejected/

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -112,6 +113,9 @@ struct Mount::State {
   void save_draft(const std::shared_ptr<Draft>& draft);
   void drop_draft(std::shared_ptr<Draft> draft);  // under mutex
   void close_draft(const std::shared_ptr<Draft>& draft);
+  void keep_refused(Draft& draft);  // of a draft that is being closed: its bytes go to rejected/
+  /// Waits until what processes that are gone were refused is in rejected/.
+  void await_last_closes(std::unique_lock<std::mutex>& lock);
   /// Stores an edit as the flush interval says: the one place where semantics.md sections 1 and 2 are decided.
   void store(const std::shared_ptr<View>& view, const std::vector<Op>& ops, std::uint64_t epoch, bool whole,
              const ProcessPtr& who);
@@ -159,6 +163,7 @@ struct Mount::State {
   // Guards everything below. Held for memory work and for system calls on scratch files that do not wait; never while a
   // model is asked or a checkpoint committed. Order: Draft::saving, mutex, then the locks of Session and Processes.
   std::mutex mutex;
+  std::condition_variable closed;  // a draft by its last writer
   InodeTable inodes;
   std::unordered_map<std::uint64_t, std::shared_ptr<Handle>> handles;
   std::uint64_t next_handle = 1;

@@ -19,6 +19,7 @@ class Editing(MountTest):
         """`command` must change exactly `old` to `new`, in the mount and in the checkpoint, and be one commit."""
         before = self.read("metadata.json")
         self.assertEqual(before.count(old), 1, f"{old} must stand in the document once")
+        self.write(".ckptree/flush", "1\n")  # the edits of the tests before
         commits = self.mount.commits()
         self.ok(command)
         self.assertEqual(self.read("metadata.json"), before.replace(old, new), command)
@@ -30,6 +31,7 @@ class Editing(MountTest):
 
     def unchanged(self, command, message="."):
         """`command` must be refused with this message and change nothing."""
+        self.write(".ckptree/flush", "1\n")  # the edits of the tests before
         before, commits = self.read("metadata.json"), self.mount.commits()
         self.refused(command, message)
         self.assertEqual(self.read("metadata.json"), before, command)
