@@ -18,6 +18,7 @@ enum class Errc {
   not_directory,
   name_too_long,
   immutable,  // derived, or not editable under the options given
+  last_one,   // the removal of the last tensor or row
   no_permission,
   read_only,  // mounted or stored read-only
   busy,

@@ -79,8 +79,10 @@ class Session {
 
   /// Makes the edits pending: visible in `working()` at once, durable at the next commit; all of them or none.
   /// @param epoch  when the writer began; an edit of something that changed outside since then is Errc::stale
+  /// @param editor  the process that makes them; when it removes the last one of what cannot all go (`rm tensors/*`),
+  ///                what it removed there before and is not committed comes back
   /// @throws Error of Model::apply
-  void apply(const std::vector<Op>& ops, std::uint64_t epoch);
+  void apply(const std::vector<Op>& ops, std::uint64_t epoch, const std::shared_ptr<const void>& editor = nullptr);
   /// Makes the edits, and everything pending, durable before it returns; visible only then. On failure these edits are
   /// as if never made, and what was pending stays pending.
   void save(const std::vector<Op>& ops, std::uint64_t epoch);
@@ -127,6 +129,7 @@ class Session {
   struct Logged {
     Op op;
     std::uint64_t epoch;
+    std::shared_ptr<const void> editor;  // null: nobody is asked for
   };
   struct Outside {  // one change made outside: the models before and after, to tell what it touched
     std::uint64_t epoch;
@@ -152,6 +155,7 @@ class Session {
   /// The working model after edits. @throws Error Errc::stale when what one touches changed outside since `epoch`
   static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
   static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
+  void take_back_removals(const TreePath& last, const std::shared_ptr<const void>& editor);
   bool refresh_locked();                                                  // under commit_
   /// Under commit_. @return Snapshot::problem
   std::string commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);

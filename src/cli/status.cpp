@@ -44,6 +44,7 @@ Status status_of(Errc code) {
     case Errc::not_directory:
     case Errc::name_too_long:
     case Errc::immutable:
+    case Errc::last_one:
     case Errc::read_only:
     case Errc::busy:
     case Errc::ambiguous:

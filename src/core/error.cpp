@@ -18,6 +18,7 @@ Meaning meaning_of(Errc code) {
     case Errc::not_directory: return {ENOTDIR, "is not a directory"};
     case Errc::name_too_long: return {ENAMETOOLONG, "name is too long"};
     case Errc::immutable: return {EPERM, "cannot be edited"};
+    case Errc::last_one: return {EPERM, "the last one cannot be removed"};
     case Errc::no_permission: return {EACCES, "no permission"};
     case Errc::read_only: return {EROFS, "read-only"};
     case Errc::busy: return {EBUSY, "busy"};

@@ -221,7 +221,7 @@ void Mount::State::store(const std::shared_ptr<View>& view, const std::vector<Op
     view->unsettled = pending && view->unsettled;
     return;
   }
-  session.apply(ops, epoch);
+  session.apply(ops, epoch, who);
   bool commit = false;
   {
     const std::lock_guard<std::mutex> guard(mutex);

@@ -104,7 +104,29 @@ Ptr<Model> Session::apply_to(const Ground& ground, const std::vector<Op>& ops, s
   return next;
 }
 
-void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch) {
+// `rm tensors/*` is one wish. Refused at its end it is refused altogether, as far as nothing of it is stored yet.
+void Session::take_back_removals(const TreePath& last, const std::shared_ptr<const void>& editor) {
+  const std::lock_guard<std::mutex> guard(state_);
+  const auto is_part = [&](const Logged& edit) {
+    return editor && edit.editor == editor && edit.op.kind == Op::Kind::remove &&
+           TreePath(edit.op.path.begin(), edit.op.path.end() - 1) == TreePath(last.begin(), last.end() - 1);
+  };
+  std::vector<Logged> rest;
+  Ptr<Model> model = committed_->model;
+  try {
+    for (const Logged& edit : log_) {
+      if (is_part(edit)) continue;
+      model = model->apply(edit.op);
+      rest.push_back(edit);
+    }
+  } catch (const Error&) {
+    return;  // a later edit stands on a removal: `rm a; mv b a`
+  }
+  log_ = std::move(rest);
+  working_ = model;
+}
+
+void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch, const std::shared_ptr<const void>& editor) {
   const auto attempt = [&] {
     for (;;) {  // until nobody else made an edit meanwhile
       const Ground base = ground();
@@ -112,13 +134,14 @@ void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch) {
       const std::lock_guard<std::mutex> guard(state_);
       if (working_ != base.working) continue;
       working_ = next;
-      for (const Op& op : ops) log_.push_back({op, epoch_});
+      for (const Op& op : ops) log_.push_back({op, epoch_, editor});
       return;
     }
   };
   try {
     attempt();
   } catch (const Error& e) {
+    if (e.code() == Errc::last_one) take_back_removals(ops.back().path, editor);
     if (e.code() != Errc::stale || !refresh(true)) throw;
     attempt();  // on what is there now
   }
@@ -166,7 +189,7 @@ std::vector<Session::Logged> Session::take_undone(const Model& now) {
     const bool gone = it->after.empty() ? now.has(it->before)
                                         : !now.has(it->after) && (now.has(it->before) || !it->survived);
     it->survived = true;
-    if (gone) undone.push_back({it->op, epoch_});
+    if (gone) undone.push_back({it->op, epoch_, nullptr});
     it = gone ? made_.erase(it) : std::next(it);
   }
   return undone;
@@ -193,7 +216,7 @@ std::string Session::commit_locked(const std::vector<Op>& extra, std::uint64_t e
         if (i >= base.logged || waits(log_[i].op)) rest.push_back(log_[i]);
         else made.push_back(log_[i].op);
       for (const Op& op : extra) {
-        if (waits(op)) rest.push_back({op, epoch_});
+        if (waits(op)) rest.push_back({op, epoch_, nullptr});
         else made.push_back(op);
       }
       committing_ = false;
@@ -301,7 +324,7 @@ bool Session::refresh_locked() {
       try {
         refuse_if_stale({committed_, working_, 0, epoch_, outside_}, edit.op, edit.epoch);
         working_ = working_->apply(edit.op);
-        log_.push_back({edit.op, epoch_});
+        log_.push_back({edit.op, epoch_, edit.editor});
       } catch (const Error& e) {
         last_error_ = e.what();
         conflicts.push_back(std::move(edit));

@@ -136,6 +136,9 @@ class Rows(StoreTest):
 
     def test_3_rows_are_dropped_but_the_last_one(self):
         ids = [row["commit_id"] for row in self.catalog()]
+        self.refused("rm commits/*", "Operation not permitted")
+        self.settle()
+        self.assertEqual([row["commit_id"] for row in self.catalog()], ids)
         self.ok(f"rm commits/{ids[0]}")
         self.settle()
         self.assertEqual([row["commit_id"] for row in self.catalog()], ids[1:])

@@ -151,6 +151,13 @@ class Names(MountTest):
         self.fails("EPERM", os.rmdir, self.path("tensors"))
         run("rm -f .ckptree/rejected/*", cwd=self.mount.path)
 
+    def test_a_removal_of_all_is_refused_as_a_whole(self):
+        names, commits = os.listdir(self.path("tensors")), self.mount.commits()
+        self.refused("rm tensors/*", "Operation not permitted")
+        self.assertEqual(os.listdir(self.path("tensors")), names)
+        self.refused("rm -r tensors/*", "Operation not permitted")
+        self.assertEqual((os.listdir(self.path("tensors")), self.mount.commits()), (names, commits))
+
     def test_the_last_tensor_stays(self):
         self.ok("rm " + " ".join(f"'tensors/{name}'" for name in list(VIEWS)[1:]))
         self.refused("rm tensors/all", "Operation not permitted")

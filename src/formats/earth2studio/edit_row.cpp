@@ -171,7 +171,7 @@ State edit_commit(const State& state, const Match& match, const Op& op) {
   });
   if (gone == rows->end()) throw Error(Errc::not_found, place + ": no row names it");
   rows->erase(gone, rows->end());
-  if (rows->empty()) throw Error(Errc::immutable, place + ": the last row cannot be dropped");
+  if (rows->empty()) throw Error(Errc::last_one, place + ": the last row cannot be dropped");
   State next = state;
   next.rows = std::move(rows);
   next.untouched = false;

@@ -86,7 +86,7 @@ class Edit {
 
   State remove() {
     const Index i = existing(op_.path);
-    if (tensors_->size() == 1) throw Error(Errc::immutable, place_ + ": the last tensor cannot be removed");
+    if (tensors_->size() == 1) throw Error(Errc::last_one, place_ + ": the last tensor cannot be removed");
     edit_.erase(entry_of(i));
     return done(Keep::names, &Tensors::removed, i);
   }
