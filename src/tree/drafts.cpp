@@ -215,10 +215,10 @@ void Mount::State::store(const std::shared_ptr<View>& view, const std::vector<Op
   const When when = when_of(interval, whole);
   if (when == When::now) {
     session.save(ops, epoch);
-    const bool pending = session.pending_edits() > 0;
     const std::lock_guard<std::mutex> guard(mutex);
     look_at_checkpoint();
-    view->unsettled = pending && view->unsettled;
+    // Asked here: who makes an edit pending says so under the mutex after it.
+    view->unsettled = view->unsettled && session.pending_edits() > 0;
     return;
   }
   session.apply(ops, epoch, who);
