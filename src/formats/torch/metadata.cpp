@@ -23,9 +23,9 @@ std::shared_ptr<const ArrayIndex> index_of(Bytes text) {
 }
 
 /// The text with the index that is right: that of the document it replaces, letter for letter.
-std::string with_index_of(const std::string& old, std::string text) {
-  const auto right = index_of(old), said = index_of(text);
-  if (right && said && *right == *said) return text;
+std::string with_index_of(const std::string& old, const ArrayIndex& right, std::string text) {
+  const auto said = index_of(text);
+  if (said && right == *said) return text;
   IndexText fixed(std::move(text));
   const IndexText source(old);
   fixed.set({}, source.has_index() ? source.literal({}) : "{}");
@@ -95,12 +95,12 @@ State write(const State& state, const Op& op) {
     throw Error(Errc::rejected, std::string(kPlace) + ": expected a JSON object: the metadata of anemoi is a dict");
 
   const auto old = unless_broken([&] { return state.metadata->document(); });
-  if (state.exists && old && has_version(old->text()) && !has_version(written))
+  if (state.exists && old && !has_version(written) && has_version(old->text()))
     throw Error(Errc::rejected, std::string(kPlace) + ": must have a key 'version', as the old one has");
-  const bool has_index = old && unless_broken([&] { return state.metadata->index(); });
+  const Ptr<ArrayIndex> right = old ? unless_broken([&] { return state.metadata->index(); }) : nullptr;
   std::string member = state.metadata->member(), text;
   if (!state.exists) member = state.archive->new_folder() + "/" + state.archive->new_name();
-  if (state.exists && has_index) text = with_index_of(old->text(), written);
+  if (state.exists && right) text = with_index_of(old->text(), *right, written);
   else text = with_sound_index(state, member, written, !state.exists);
 
   State next = state;
