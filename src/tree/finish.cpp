@@ -108,7 +108,8 @@ Report Mount::finish() {
     } catch (...) {
       report.lines.push_back("not committed: " + current_failure().text);
     }
-    session.reject_waiting("waits for what the checkpoint does not have yet, such as its metadata.json; that was never written");
+    session.reject_waiting(
+        "waits for what the checkpoint does not have yet, such as its metadata.json; that was never written");
     std::vector<Kept> rejected = session.rejected();
     rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }),
                    rejected.end());

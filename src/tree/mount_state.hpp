@@ -21,8 +21,8 @@ struct Handle {
   std::shared_ptr<Fd> file;      // scratch and drafts
   std::shared_ptr<Draft> draft;  // what a flush may save; under the mutex: a rename makes scratch a draft
   bool is_control = false;
-  bool synchronous = false;  // O_SYNC, O_DSYNC
-  bool wrote = false;        // bytes of the draft; under the mutex
+  bool synchronous = false;                       // O_SYNC, O_DSYNC
+  bool wrote = false;                             // bytes of the draft; under the mutex
   std::vector<std::shared_ptr<const void>> pins;  // of the files that are read
   struct Listed {
     std::string name;

@@ -186,8 +186,8 @@ std::vector<Session::Logged> Session::take_undone(const Model& now) {
   std::vector<Logged> undone;
   for (auto it = made_.begin(); it != made_.end();) {
     // What a program that knows of the edit takes away later (a row that it prunes) was not undone.
-    const bool gone = it->after.empty() ? now.has(it->before)
-                                        : !now.has(it->after) && (now.has(it->before) || !it->survived);
+    const bool gone =
+        it->after.empty() ? now.has(it->before) : !now.has(it->after) && (now.has(it->before) || !it->survived);
     it->survived = true;
     if (gone) undone.push_back({it->op, epoch_, nullptr});
     it = gone ? made_.erase(it) : std::next(it);
