@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -56,6 +59,17 @@ Arguments sort_arguments(const std::vector<std::string>& given, const std::strin
   return a;
 }
 
+/// `ckptree umuont mnt` mounts nothing: a word that is neither a file nor a command was meant as one of them.
+/// @throws Stop Status::no_source
+void refuse_unknown_command(const std::string& word) {
+  const bool is_word = std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isalpha(c) != 0; });
+  if (word.empty() || !is_word || ::access(word.c_str(), F_OK) == 0) return;
+  std::vector<std::string> names = {"--help"};
+  for (const Command& command : kCommands) names.push_back(command.name);
+  throw Stop(Status::no_source, word + ": no such file or directory, nor a command; the nearest of those is " +
+                                    nearest(word, names));
+}
+
 int run(std::vector<std::string> given) {
   for (const std::string& word : given) {
     if (word == "--") break;
@@ -70,6 +84,7 @@ int run(std::vector<std::string> given) {
     given.erase(given.begin());
     return command.run(sort_arguments(given, command.name));
   }
+  if (!given.empty()) refuse_unknown_command(given[0]);
   return mount_command(sort_arguments(given, ""));
 }
 

@@ -24,6 +24,11 @@ def in_namespace(script, *arguments):
 
 
 class Usage(Case):
+    def test_a_word_that_is_neither_a_file_nor_a_command_is_told_as_such(self):
+        for word, meant in (("umuont", "umount"), ("help", "--help"), ("migrate", "migration")):
+            self.check(run(word, "mnt", cwd=self.folder), 3,
+                       f"{word}: no such file or directory, nor a command; the nearest of those is {meant}")
+
     def test_an_unknown_option_is_refused_with_the_nearest_known_one(self):
         self.check(run("-o", "ro,edti=all", self.sample, self.folder), 2,
                    "-o edti=all: unknown option; the nearest known one is edit=")
