@@ -205,13 +205,16 @@ void Scratch::write(int descriptor, std::uint64_t at, Bytes bytes, const std::st
 }
 
 void Scratch::allocate(int descriptor, int mode, std::uint64_t at, std::uint64_t size, const std::string& name) {
+  // Room behind the end of a file would be in no account.
+  if ((mode & FALLOC_FL_KEEP_SIZE) && !(mode & FALLOC_FL_PUNCH_HOLE))
+    throw Error(Errc::unsupported, name + ": no room can be reserved behind its end");
   const std::uint64_t before = size_of(descriptor, name);
   charge(before, std::max(before, at + size), name);
   if (::fallocate(descriptor, mode, static_cast<off_t>(at), static_cast<off_t>(size)) != 0) {
     release(std::max(before, at + size) - before);
     throw_errno("fallocate " + name);
   }
-  release(std::max(before, at + size) - size_of(descriptor, name));  // FALLOC_FL_KEEP_SIZE
+  release(std::max(before, at + size) - size_of(descriptor, name));
 }
 
 void Scratch::resize(int descriptor, std::uint64_t size, const std::string& name) {

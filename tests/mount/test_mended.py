@@ -169,6 +169,13 @@ class Quota(MountTest):
         self.write("small", "fits")
         os.unlink(self.path("small"))
 
+    def test_no_room_is_reserved_behind_the_end_of_a_file(self):
+        self.write("f", "")
+        done = run(["fallocate", "--keep-size", "--length", "50M", "f"], cwd=self.mount.path)
+        self.assertEqual(done.returncode, 1, "--keep-size")
+        self.assertIn("unsupported", done.stderr)
+        os.unlink(self.path("f"))
+
 
 STORM = """
 import contextlib, os, sys, time
