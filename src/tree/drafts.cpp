@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "ckptree/error.hpp"
@@ -239,10 +240,14 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
   Spot spot;
   Name name;
   std::uint64_t seen = 0;
+  std::uint64_t epoch = 0;
+  ProcessPtr owner;
   Op op;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->progress != Progress::written) return;
+    epoch = draft->epoch;
+    owner = draft->owner;
     const Inode& inode = inodes.at(draft->ino);
     spot = spot_of(inode);
     name = {inode.parent, inode.name};
@@ -259,7 +264,7 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
     tag = op.content.tag;
     const auto now = find(spot);
     const bool same = now && now->kind == Node::Kind::file && now->content.tag == op.content.tag;
-    if (!same) store(spot.view, {std::move(op)}, draft->epoch, draft->base.saving == Node::Saving::whole, draft->owner);
+    if (!same) store(spot.view, {std::move(op)}, epoch, draft->base.saving == Node::Saving::whole, owner);
   } catch (...) {
     const Failure failure = current_failure();
     session.note_error(spot.path, failure.text);
@@ -270,11 +275,7 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
     throw;
   }
   session.note_error(spot.path, "");
-  if (!draft->rejected_as.empty()) {  // the refused beginning of what is whole now
-    session.forget_rejected(draft->rejected_as);
-    session.forget_rejected(draft->rejected_as + kReasonSuffix);
-    draft->rejected_as.clear();
-  }
+  std::string beginning;  // what was refused of what is whole now
   {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft->writes == seen) draft->progress = Progress::saved;
@@ -283,6 +284,7 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
       made[name] = draft->owner;
     }
     draft->is_new = false;
+    beginning = std::exchange(draft->rejected_as, {});
     draft->saved_as = tag;
     draft->epoch = session.epoch();
     hidden.erase(name);
@@ -295,6 +297,10 @@ void Mount::State::save_draft(const std::shared_ptr<Draft>& draft) {
       inodes.unbind(name.first, name.second);
       inode.kind = Inode::Kind::draft;
     }
+  }
+  if (!beginning.empty()) {
+    session.forget_rejected(beginning);
+    session.forget_rejected(beginning + kReasonSuffix);
   }
   let_go(spot.view);
 }
@@ -344,15 +350,19 @@ void Mount::State::close_draft(const std::shared_ptr<Draft>& draft) {
 
 void Mount::State::keep_refused(Draft& draft) {
   Spot spot;
+  std::string why;
+  bool may_go_on = false;
   {
     const std::lock_guard<std::mutex> guard(mutex);
     if (draft.progress != Progress::refused || !draft.rejected_as.empty()) return;
     spot = spot_of(inodes.at(draft.ino));
+    why = draft.error;
+    may_go_on = draft.may_go_on;
   }
   const std::string place = to_string(spot.path);
   // The next writer may go on with the file itself.
-  Recipe bytes = draft.may_go_on ? scratch.freeze(draft.file->get(), place) : Scratch::adopt(draft.file, place);
-  std::string name = spot.view->session->reject(spot.path, std::move(bytes), draft.error);
+  Recipe bytes = may_go_on ? scratch.freeze(draft.file->get(), place) : Scratch::adopt(draft.file, place);
+  std::string name = spot.view->session->reject(spot.path, std::move(bytes), why);
   const std::lock_guard<std::mutex> guard(mutex);
   draft.rejected_as = std::move(name);
 }
