@@ -19,7 +19,7 @@ namespace ckptree {
 struct Snapshot {
   std::uint64_t generation = 0;
   Ptr<Model> model;
-  Fingerprint seen;  // what the Source looked like when it was read
+  Fingerprint seen;     // what the Source looked like when it was read
   std::string problem;  // of the commit that made it: it is in place, and may not survive a power loss; else empty
 };
 
@@ -29,6 +29,8 @@ struct Checkpoint {
   virtual ~Checkpoint() = default;
   virtual std::string kind() const = 0;
   virtual std::string path() const = 0;  // absolute
+  /// The file whose replacement is the commit point, absolute: temporaries lie beside it.
+  virtual std::string target() const { return path(); }
   virtual std::string layout(const Model& model) const = 0;
   virtual std::string strategy() const = 0;  // "clone (reflink)", "clone (copy)", "read-only"
   virtual Snapshot open() const = 0;
@@ -124,6 +126,7 @@ class Session {
   std::string status_json() const;
   std::string kind() const { return checkpoint_->kind(); }
   std::string path() const { return checkpoint_->path(); }
+  std::string target() const { return checkpoint_->target(); }  ///< @see Checkpoint::target
 
  private:
   struct Logged {
@@ -156,16 +159,16 @@ class Session {
   static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
   static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
   void take_back_removals(const TreePath& last, const std::shared_ptr<const void>& editor);
-  bool refresh_locked();                                                  // under commit_
+  bool refresh_locked();  // under commit_
   /// Under commit_. @return Snapshot::problem
   std::string commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);
   /// @return the name it got
   std::string keep(std::map<std::string, Kept>& where, const TreePath& path, Recipe content,
-                   const std::string& reason);                                   // under state_
+                   const std::string& reason);                                         // under state_
   void remember(const std::vector<Op>& ops, const Model& before, const Model& after);  // under state_
-  std::vector<Logged> take_undone(const Model& now);                                  // under state_
-  void publish(Snapshot fresh, std::vector<Logged> rest);                        // under state_
-  void reject_all(const std::vector<Logged>& edits, const std::string& reason);  // without state_
+  std::vector<Logged> take_undone(const Model& now);                                   // under state_
+  void publish(Snapshot fresh, std::vector<Logged> rest);                              // under state_
+  void reject_all(const std::vector<Logged>& edits, const std::string& reason);        // without state_
 
   const std::shared_ptr<Checkpoint> checkpoint_;
 

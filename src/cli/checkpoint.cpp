@@ -6,6 +6,7 @@
 #include "ckptree/source.hpp"
 #include "cli/location.hpp"
 #include "cli/status.hpp"
+#include "commit/execute.hpp"
 #include "commit/real_disk.hpp"
 #include "commit/store.hpp"
 #include "formats/collection/format.hpp"
@@ -66,7 +67,9 @@ std::shared_ptr<Session> open_session(const std::string& given, const Options& w
       inner.kind.clear();
       inner.view.rank.reset();
       inner.view.no_data |= hides;  // so that grep -r and cp -r stay small
-      return open_session(nested, inner);
+      auto session = open_session(nested, inner);
+      if (!inner.view.read_only) sweep_leftovers(*session);
+      return session;
     };
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval);
   } catch (const std::system_error& e) {
@@ -78,6 +81,11 @@ std::shared_ptr<Session> open_session(const std::string& given, const Options& w
     const Status status = e.code() == Errc::unsupported ? Status::not_a_checkpoint : status_of(e.code());
     throw Stop(status, about(path, real, e.what()));
   }
+}
+
+void sweep_leftovers(const Session& session) {
+  sweep_temporaries(session.path());
+  if (session.target() != session.path()) sweep_temporaries(session.target());
 }
 
 }  // namespace ckptree::cli

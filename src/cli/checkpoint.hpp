@@ -12,4 +12,7 @@ namespace ckptree::cli {
 /// @throws Stop with the exit status and the one sentence that fit: no such source, not a checkpoint, damaged, ...
 std::shared_ptr<Session> open_session(const std::string& source, const Options& options);
 
+/// Removes what commits and mounts that were killed left beside the checkpoint. @see sweep_temporaries
+void sweep_leftovers(const Session& session);
+
 }  // namespace ckptree::cli

@@ -13,7 +13,6 @@
 #include "cli/mount_point.hpp"
 #include "cli/serve.hpp"
 #include "cli/status.hpp"
-#include "commit/execute.hpp"
 #include "fuse/adapter.hpp"
 
 namespace ckptree::cli {
@@ -57,10 +56,7 @@ int serve(const Arguments& a, const std::function<void()>& ready) {
   const bool handed_over = is_descriptor(mount_point);
   const std::string place = handed_over ? mount_point : check_mount_point(mount_point, source);
   if (!handed_over) check_fuse_device();
-  if (!a.options.view.read_only) {
-    sweep_temporaries(session->path());
-    sweep_temporaries(session->path() + "/catalog.json");
-  }
+  if (!a.options.view.read_only) sweep_leftovers(*session);
 
   Mount mount(session, tree_options(a.options));
   fuse::serve(mount, fuse_options(a.options, place, session->path()), ready);

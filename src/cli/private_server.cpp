@@ -15,7 +15,6 @@
 #include "cli/own_namespace.hpp"
 #include "cli/serve.hpp"
 #include "cli/status.hpp"
-#include "commit/execute.hpp"
 
 namespace ckptree::cli {
 
@@ -77,7 +76,7 @@ int serve_privately(const std::string& source, const Options& given, bool drop, 
   ::setsid();  // what kills the owner and its children spares whoever cleans up behind them
   Options options = given;
   const auto session = open_session(source, options);
-  if (!options.view.read_only) sweep_temporaries(session->path());
+  if (!options.view.read_only) sweep_leftovers(*session);
   const Folder folder;
   channel.send(kOk + session->path());
   channel.send(kOk + folder.path());

@@ -59,6 +59,7 @@ class Store final : public Checkpoint {
 
   std::string kind() const override { return format_.kind(); }
   std::string path() const override { return path_; }
+  std::string target() const override { return target_; }
   std::string layout(const Model& model) const override { return format_.layout(model); }
 
   std::string strategy() const override {
@@ -139,8 +140,7 @@ class Store final : public Checkpoint {
       const Fingerprint seen = look();
       Ptr<Model> model = format_.open(source_of(nullptr), options_.view);
       if (look() == seen) return {generation, std::move(model), seen};
-      if (attempt == kAttempts)
-        throw Error(Errc::busy, path_ + ": another program commits faster than it can be read");
+      if (attempt == kAttempts) throw Error(Errc::busy, path_ + ": another program commits faster than it can be read");
     }
   }
 
