@@ -15,9 +15,9 @@ namespace ckptree {
 /// What the options of a mount say about the view itself.
 struct ViewOptions {
   bool read_only = false;
-  bool edit_all = false;                            // -o edit=all
-  bool remove_all = false;                          // -o remove=all: rm metadata.json takes the members of arrays too
-  bool no_data = false;                             // -o nodata: values/ and the arrays of states are hidden
+  bool edit_all = false;    // -o edit=all
+  bool remove_all = false;  // -o remove=all: rm metadata.json takes the members of arrays too
+  bool no_data = false;     // -o nodata: values/ and the arrays of states are hidden
   /// -o missing=: the dotted name that stands for a class which was removed
   std::string missing = "anemoi.models.migrations.migrator.MissingAttribute";
   std::string migrations;                           // -o migrations=: a directory of scripts; empty: none

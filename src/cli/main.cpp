@@ -18,9 +18,8 @@ struct Command {
   const char* name;
   int (*run)(const Arguments&);
 };
-constexpr Command kCommands[] = {
-    {"umount", umount_command}, {"ls", ls_command}, {"cat", cat_command}, {"write", write_command},
-    {"run", run_command}, {"migration", migration_command}};
+constexpr Command kCommands[] = {{"umount", umount_command}, {"ls", ls_command},   {"cat", cat_command},
+                                 {"write", write_command},   {"run", run_command}, {"migration", migration_command}};
 constexpr const char* kMigration = "migration";
 
 const std::vector<std::string> kFlags = {"-f", "--foreground", "-l", "-o", "-h", "--help", "-V", "--version"};
@@ -66,8 +65,8 @@ void refuse_unknown_command(const std::string& word) {
   if (word.empty() || !is_word || ::access(word.c_str(), F_OK) == 0) return;
   std::vector<std::string> names = {"--help"};
   for (const Command& command : kCommands) names.push_back(command.name);
-  throw Stop(Status::no_source, word + ": no such file or directory, nor a command; the nearest of those is " +
-                                    nearest(word, names));
+  throw Stop(Status::no_source,
+             word + ": no such file or directory, nor a command; the nearest of those is " + nearest(word, names));
 }
 
 int run(std::vector<std::string> given) {

@@ -20,7 +20,7 @@ struct Options {
   bool data = false;    // -o data: the default hides it in a collection
   bool create = false;  // -o create: a store that is not there yet
   bool sweep = false;   // -o sweep: at unmount, what commits left behind goes
-  std::string kind;  // empty: recognised by content
+  std::string kind;     // empty: recognised by content
   bool split_links = false;
   FlushInterval flush_interval;
   bool allow_other = false, allow_root = false;

@@ -119,9 +119,9 @@ void PrivateMount::mount(const std::string& source, const Options& options, bool
   check_fuse_device();
   const Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!device) throw_errno("/dev/fuse");
-  const std::string data = "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=" +
-                           std::to_string(::geteuid()) + ",group_id=" + std::to_string(::getegid()) +
-                           ",default_permissions" + (options.allow_other ? ",allow_other" : "");
+  const std::string data =
+      "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=" + std::to_string(::geteuid()) +
+      ",group_id=" + std::to_string(::getegid()) + ",default_permissions" + (options.allow_other ? ",allow_other" : "");
   unsigned long flags = MS_NOSUID | MS_NODEV;
   if (options.view.read_only) flags |= MS_RDONLY;
   for (const std::string& option : options.kernel) {
@@ -166,8 +166,9 @@ Status PrivateMount::end() {
   clean();
   if (status) return *status;
   sweep_temporaries(checkpoint_);
-  throw Stop(Status::failure, checkpoint_ + ": the program that served its mount ended without a word; "
-                                            "what it had not committed is lost");
+  throw Stop(Status::failure, checkpoint_ +
+                                  ": the program that served its mount ended without a word; "
+                                  "what it had not committed is lost");
 }
 
 /// The server sees to all of it but for its own end, and does it alone when this process was killed.

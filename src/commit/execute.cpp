@@ -162,7 +162,8 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
   } catch (const std::system_error& e) {
     if (in_place) throw NotDurable(place() + action_of(e) + ": " + e.code().message());
     const bool makes = step->kind == Step::Kind::clone || step->kind == Step::Kind::make_dir;
-    if (e.code().value() == EEXIST && makes && step->path == plan.temporary) temporary.dismiss();  // somebody else's file
+    if (e.code().value() == EEXIST && makes && step->path == plan.temporary)
+      temporary.dismiss();  // somebody else's file
     throw std::system_error(e.code(), place() + action_of(e));
   }
   temporary.dismiss();

@@ -150,10 +150,8 @@ MemoryDisk::Image MemoryDisk::after_power_loss(const std::vector<std::size_t>& c
   for (const Naming& change : pending_names_) {
     if (choice.at(next++) == 0) continue;
     for (const auto& [at, number] : change.names) {
-      if (number)
-        names[at] = *number;
-      else
-        names.erase(at);
+      if (number) names[at] = *number;
+      else names.erase(at);
     }
   }
   std::map<Number, Entry> files;
@@ -200,22 +198,17 @@ void MemoryDisk::end() {
 }
 
 void MemoryDisk::change(Inode& file, Change what) {
-  if (what.kind == Change::Kind::write)
-    put(file.now.content, what.at, what.bytes);
-  else if (what.kind == Change::Kind::truncate)
-    file.now.content.resize(what.at);
-  else
-    file.now.attributes = what.bytes;
+  if (what.kind == Change::Kind::write) put(file.now.content, what.at, what.bytes);
+  else if (what.kind == Change::Kind::truncate) file.now.content.resize(what.at);
+  else file.now.attributes = what.bytes;
   file.changed = ++clock_;
   file.pending.push_back(std::move(what));
 }
 
 void MemoryDisk::change_names(Naming what) {
   for (const auto& [at, number] : what.names) {
-    if (number)
-      names_[at] = *number;
-    else
-      names_.erase(at);
+    if (number) names_[at] = *number;
+    else names_.erase(at);
   }
   pending_names_.push_back(std::move(what));
 }
@@ -332,10 +325,8 @@ void MemoryDisk::sync_dir(const std::string& path) {
       continue;
     }
     for (const auto& [at, number] : change.names) {
-      if (number)
-        durable_names_[at] = *number;
-      else
-        durable_names_.erase(at);
+      if (number) durable_names_[at] = *number;
+      else durable_names_.erase(at);
     }
   }
   pending_names_ = std::move(others);

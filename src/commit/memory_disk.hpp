@@ -70,8 +70,8 @@ class MemoryDisk final : public Disk {
   Names list(const std::string& path) override;
 
  private:
-  using Number = std::size_t;                       // of a file or directory, whatever its names
-  using Place = std::pair<Number, std::string>;     // a name in a directory
+  using Number = std::size_t;                    // of a file or directory, whatever its names
+  using Place = std::pair<Number, std::string>;  // a name in a directory
   using Tree = std::map<Place, Number>;
 
   /// A change of a file's bytes, size or attributes.

@@ -100,8 +100,8 @@ bool sweep(int dir, const std::string& name, bool is_directory) {
 
 void remove_tree(const std::string& path) {
   const std::size_t slash = path.rfind('/');
-  const Fd dir(::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(),
-                      O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd dir(
+      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) throw_errno("remove " + path);
   const std::string name = path.substr(slash + 1);
   if (!is_left(dir.get(), name)) return;
@@ -122,8 +122,8 @@ std::string temporary_name(const std::string& path, bool is_directory) {
   if (::getrandom(&random, sizeof random, 0) != sizeof random) throw_errno("make a name for a temporary file");
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
-  return path.substr(0, path.rfind('/') + 1) + temporary_prefix(path) + (is_directory ? "stage-" : "commit-") + std::to_string(::getpid()) + "-" +
-         digits;
+  return path.substr(0, path.rfind('/') + 1) + temporary_prefix(path) + (is_directory ? "stage-" : "commit-") +
+         std::to_string(::getpid()) + "-" + digits;
 }
 
 std::size_t sweep_temporaries(const std::string& path) {

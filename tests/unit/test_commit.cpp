@@ -222,12 +222,9 @@ TEST_CASE("mode, extended attributes and ACL are kept, and a directory's default
   const bool has_attributes = has_extended_attributes(p.target);
   // version 2; user::rwx, user:7:rwx, group::r-x, mask::rwx, other::---
   // clang-format off: an entry a line, each tag, permissions, id
-  const unsigned char acl[] = {2, 0, 0, 0,
-                               1, 0, 7, 0, 255, 255, 255, 255,
-                               2, 0, 7, 0, 7, 0, 0, 0,
-                               4, 0, 5, 0, 255, 255, 255, 255,
-                               16, 0, 7, 0, 255, 255, 255, 255,
-                               32, 0, 0, 0, 255, 255, 255, 255};
+  const unsigned char acl[] = {2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 2,   0,  7,
+                               0, 7, 0,   0,   0,   4,   0,  5, 0,   255, 255, 255, 255, 16, 0,
+                               7, 0, 255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255};
   // clang-format on
   const bool has_acl = ::setxattr(p.dir.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) == 0;
   if (!has_acl) WARN("this filesystem has no ACLs: what is said about them is not tested here");

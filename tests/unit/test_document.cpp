@@ -37,7 +37,7 @@ std::string after(const std::string& text, const Op& op) { return document(text)
 
 /// The code of the error an edit gives, and its sentence.
 std::string refusal(const std::string& text, const Op& op) {
-  const char* names[] = {"not_found", "rejected", "incomplete", "invalid",  "exists",
+  const char* names[] = {"not_found", "rejected",     "incomplete",    "invalid",       "exists",
                          "not_empty", "is_directory", "not_directory", "name_too_long", "immutable"};
   try {
     return "accepted: " + document(text)->apply(op, 1)->text();
@@ -182,8 +182,7 @@ TEST_CASE("keys that are no file names are found under their encoded names", "[d
 TEST_CASE("a key too long for a file name is found under its cut name, whole in the node", "[document]") {
   const std::string long_key(300, 'k'), other = long_key + "2";
   const std::string longest(255, 's');
-  const DocumentPtr doc =
-      document("{\"" + long_key + "\": 1, \"" + other + "\": {\"x\": 2}, \"" + longest + "\": 3}");
+  const DocumentPtr doc = document("{\"" + long_key + "\": 1, \"" + other + "\": {\"x\": 2}, \"" + longest + "\": 3}");
   std::vector<std::string> found;
   doc->list({}, [&](const std::string& name, const Node& node) {
     CHECK(name.size() <= 255);
@@ -561,8 +560,9 @@ TEST_CASE("after every edit the indexes say what the text says", "[document]") {
     json::validate(doc->text(), to_string(op.path));
     CHECK(tree(*doc, {}) == tree(*document(doc->text()), {}));
   }
-  CHECK(doc->text() == "{\"version\": \"a longer version than before\", \"levels\": {\"n\": 1}, \"empty\": {\"x\": 1}, "
-                       "\"none\": []}\n");
+  CHECK(doc->text() ==
+        "{\"version\": \"a longer version than before\", \"levels\": {\"n\": 1}, \"empty\": {\"x\": 1}, "
+        "\"none\": []}\n");
 }
 
 TEST_CASE("a large value is shown whole, and again after an edit beside it", "[document]") {

@@ -33,7 +33,9 @@ std::string verdict(const std::string& text) {
     json::validate(text, "d");
     return "";
   } catch (const Error& e) {
-    return (e.code() == Errc::incomplete ? "incomplete " : e.code() == Errc::rejected ? "rejected " : "? ") +
+    return (e.code() == Errc::incomplete ? "incomplete "
+            : e.code() == Errc::rejected ? "rejected "
+                                         : "? ") +
            std::string(e.what());
   }
 }
@@ -150,8 +152,12 @@ TEST_CASE("validate accepts what json.loads of Python accepts, and nothing else"
       {"[1] // no comments", false},
       {"\f1", false},
       {"\v1", false},
-      {"\u00a0" "1", false},
-      {"\ufeff" "1", false},
+      {"\u00a0"
+       "1",
+       false},
+      {"\ufeff"
+       "1",
+       false},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -303,7 +309,10 @@ TEST_CASE("unescape gives the text of a literal, lone surrogates as WTF-8", "[js
       {"\"\\ude00\"", "\xed\xb8\x80", true},
       {"\"\\ude00\\ud83d\"", "\xed\xb8\x80\xed\xa0\xbd", true},
       {"\"\\ud83d\\ud83d\\ude00\"", "\xed\xa0\xbd\U0001f600", true},
-      {"\"\\ud83d\\u0041\"", "\xed\xa0\xbd" "A", true},
+      {"\"\\ud83d\\u0041\"",
+       "\xed\xa0\xbd"
+       "A",
+       true},
       {"\"\\ud83d\\\\ude00\"", "\xed\xa0\xbd\\ude00", true},
       {"\"\\\\ud83d\"", "\\ud83d", false},
   };

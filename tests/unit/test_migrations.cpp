@@ -123,9 +123,11 @@ TEST_CASE("a script says what it is in its first lines", "[migrations]") {
                       says("p: its head does not say anemoi-models="));
   REQUIRE_THROWS_WITH(read_script("1_x", "# ckptree: migration=1.0.0 anemoi-models=1 finally", "p"),
                       says("p: expected migration=, anemoi-models= or final, got 'finally'"));
-  const auto python = read_script("1_x.py", "metadata = MigrationMetadata(\n    versions={\n        \"migration\": "
-                                            "\"1.0.0\",\n        \"anemoi-models\": \"0.9.4\",\n    },\n    "
-                                            "final=True,\n)\n", "p");
+  const auto python = read_script("1_x.py",
+                                  "metadata = MigrationMetadata(\n    versions={\n        \"migration\": "
+                                  "\"1.0.0\",\n        \"anemoi-models\": \"0.9.4\",\n    },\n    "
+                                  "final=True,\n)\n",
+                                  "p");
   REQUIRE(python);
   CHECK(python->name == "1_x");
   CHECK(python->version == "0.9.4");

@@ -33,17 +33,38 @@ struct Spelling {
 
 // From numpy 2.4: numpy.lib.format.dtype_to_descr(t), str(t), t.itemsize.
 const Spelling kSpellings[] = {
-    {"|b1", "bool", 1},        {"|i1", "int8", 1},         {"<i2", "int16", 2},
-    {"<i4", "int32", 4},       {"<i8", "int64", 8},        {"|u1", "uint8", 1},
-    {"<u2", "uint16", 2},      {"<u4", "uint32", 4},       {"<u8", "uint64", 8},
-    {"<f2", "float16", 2},     {"<f4", "float32", 4},      {"<f8", "float64", 8},
-    {"<f16", "float128", 16},  {"<c8", "complex64", 8},    {"<c16", "complex128", 16},
-    {"<c32", "complex256", 32}, {"<U5", "<U5", 20},        {"|S5", "|S5", 5},
-    {"|V2", "|V2", 2},         {"<M8[ns]", "datetime64[ns]", 8}, {"<m8[25s]", "timedelta64[25s]", 8},
-    {"<M8", "datetime64", 8},  {"<m8", "timedelta64", 8},  {"<M8[Y]", "datetime64[Y]", 8},
-    {">f8", ">f8", 8},         {">i2", ">i2", 2},          {">U5", ">U5", 20},
-    {">M8[ns]", ">M8[ns]", 8}, {">c16", ">c16", 16},       {">m8[D]", ">m8[D]", 8},
-    {">M8", ">M8", 8},         {">f16", ">f16", 16},
+    {"|b1", "bool", 1},
+    {"|i1", "int8", 1},
+    {"<i2", "int16", 2},
+    {"<i4", "int32", 4},
+    {"<i8", "int64", 8},
+    {"|u1", "uint8", 1},
+    {"<u2", "uint16", 2},
+    {"<u4", "uint32", 4},
+    {"<u8", "uint64", 8},
+    {"<f2", "float16", 2},
+    {"<f4", "float32", 4},
+    {"<f8", "float64", 8},
+    {"<f16", "float128", 16},
+    {"<c8", "complex64", 8},
+    {"<c16", "complex128", 16},
+    {"<c32", "complex256", 32},
+    {"<U5", "<U5", 20},
+    {"|S5", "|S5", 5},
+    {"|V2", "|V2", 2},
+    {"<M8[ns]", "datetime64[ns]", 8},
+    {"<m8[25s]", "timedelta64[25s]", 8},
+    {"<M8", "datetime64", 8},
+    {"<m8", "timedelta64", 8},
+    {"<M8[Y]", "datetime64[Y]", 8},
+    {">f8", ">f8", 8},
+    {">i2", ">i2", 2},
+    {">U5", ">U5", 20},
+    {">M8[ns]", ">M8[ns]", 8},
+    {">c16", ">c16", 16},
+    {">m8[D]", ">m8[D]", 8},
+    {">M8", ">M8", 8},
+    {">f16", ">f16", 16},
 };
 
 }  // namespace
@@ -60,9 +81,17 @@ TEST_CASE("types are spelled as NumPy spells them, and found again by that name"
 
 TEST_CASE("other spellings of a type that NumPy takes become its own", "[npy]") {
   const std::pair<const char*, const char*> spellings[] = {
-      {"f4", "<f4"},   {"=f4", "<f4"}, {"|f4", "<f4"},          {"<b1", "|b1"},         {">i1", "|i1"},
-      {">S5", "|S5"},  {"<V2", "|V2"}, {"<U05", "<U5"},         {"datetime64[1ns]", "<M8[ns]"},
-      {"M8[7D]", "<M8[7D]"}, {"timedelta64[generic]", "<m8"},
+      {"f4", "<f4"},
+      {"=f4", "<f4"},
+      {"|f4", "<f4"},
+      {"<b1", "|b1"},
+      {">i1", "|i1"},
+      {">S5", "|S5"},
+      {"<V2", "|V2"},
+      {"<U05", "<U5"},
+      {"datetime64[1ns]", "<M8[ns]"},
+      {"M8[7D]", "<M8[7D]"},
+      {"timedelta64[generic]", "<m8"},
   };
   for (const auto& [given, descr] : spellings) CHECK(npy::descr_of(given, "x") == descr);
 }

@@ -32,7 +32,8 @@ TEST_CASE("a file of torch.save is claimed and opened, with metadata and without
   CHECK(m.read("kind") == "torch\n");
   CHECK(torch_format().layout(*Mounted(checkpoint())) == "zip, 9 members, zip64, 64-byte alignment");
   Mounted bare(checkpoint());
-  CHECK(bare.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
+  CHECK(bare.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/",
+                                "imports/", "imports.tsv"});
   CHECK(bare.names("arrays").empty());
   CHECK(bare.read("arrays.tsv") == "name\tdtype\tshape\tnbytes\tmember\n");
 }

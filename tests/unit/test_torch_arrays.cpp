@@ -34,9 +34,10 @@ TEST_CASE("arrays are .npy files over the bytes of their members", "[torch]") {
   CHECK(m.find("arrays/era")->saving == Node::Saving::value);
   CHECK_FALSE(m.find("arrays/none.npy"));
   CHECK_FALSE(m.find("arrays/lat.npy/x"));
-  CHECK(m.read("arrays.tsv") == "name\tdtype\tshape\tnbytes\tmember\n"
-                                "lat\tfloat32\t3\t12\tm/anemoi-metadata/lat.numpy\n"
-                                "era/mask\tbool\t2x4\t8\tm/anemoi-metadata/era/mask.numpy\n");
+  CHECK(m.read("arrays.tsv") ==
+        "name\tdtype\tshape\tnbytes\tmember\n"
+        "lat\tfloat32\t3\t12\tm/anemoi-metadata/lat.numpy\n"
+        "era/mask\tbool\t2x4\t8\tm/anemoi-metadata/era/mask.numpy\n");
   CHECK(code_of([&] { m.names("arrays/none"); }) == Errc::not_found);
   CHECK(code_of([&] { m.names("arrays/lat.npy"); }) == Errc::not_directory);
 }
@@ -211,7 +212,9 @@ TEST_CASE("a file that is no array is refused, one that ends too early may be co
 }
 
 TEST_CASE("new arrays go into the folder of the metadata", "[torch]") {
-  Mounted m(checkpoint().python("m/here/and/there/anemoi.json", kMetadata).python(kFolder + "lat.numpy", kLat)
+  Mounted m(checkpoint()
+                .python("m/here/and/there/anemoi.json", kMetadata)
+                .python(kFolder + "lat.numpy", kLat)
                 .python(kFolder + "era/mask.numpy", kMask));
   CHECK(m->vacant({"arrays", "new.npy"})->saving == Node::Saving::whole);
   CHECK(m->vacant({"arrays", "era", "new.npy"})->saving == Node::Saving::whole);
@@ -451,9 +454,9 @@ TEST_CASE("arrays that are written without metadata wait for it", "[torch]") {
   CHECK(m.names("arrays") == Names{"z.npy", "d/"});
   CHECK(m.member(kFolder + "z.numpy") == "1234");
   CHECK(m.member(kFolder + "d/y.numpy") == "5678");
-  CHECK(m.member(kFolder + "anemoi.json") ==
-        "{\"version\": 1, \"supporting_arrays_paths\": {" + entry("z", "z.numpy", "1", "float32") + ", \"d\": {" +
-            entry("y", "d/y.numpy", "1", "float32") + "}}}");
+  CHECK(m.member(kFolder + "anemoi.json") == "{\"version\": 1, \"supporting_arrays_paths\": {" +
+                                                 entry("z", "z.numpy", "1", "float32") + ", \"d\": {" +
+                                                 entry("y", "d/y.numpy", "1", "float32") + "}}}");
 }
 
 TEST_CASE("what waits is not stored, and nothing waits when all of it is removed again", "[torch]") {

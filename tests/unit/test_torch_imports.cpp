@@ -119,7 +119,10 @@ TEST_CASE("what has no meaning below imports/ is refused", "[imports]") {
 }
 
 TEST_CASE("names that are too long to list are told", "[imports]") {
-  const Pickle p("\x80\x02" "cm\n" + std::string(5000, 'x') + "\nq" + std::string("\0.", 2));
+  const Pickle p(
+      "\x80\x02"
+      "cm\n" +
+      std::string(5000, 'x') + "\nq" + std::string("\0.", 2));
   REQUIRE_THROWS_WITH(p.names("imports"), says("a class has a name of 5000 bytes, at most 4096 are listed"));
   CHECK(p.names("").size() == 9);
 }

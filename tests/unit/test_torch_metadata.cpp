@@ -89,7 +89,7 @@ TEST_CASE("a document without a version need not get one", "[torch]") {
 TEST_CASE("the index of arrays is kept right whatever a text says", "[torch]") {
   Mounted m(with_metadata());
   const std::string index = GENERATE("{}", "{\"lat\": 1}", "null", "[]",
-      R"({"lat": {"path": "m/data/0", "shape": [1000], "dtype": "float32"}})");
+                                     R"({"lat": {"path": "m/data/0", "shape": [1000], "dtype": "float32"}})");
   m.write("metadata.json", "{\"version\": 2, \"supporting_arrays_paths\": " + index + ", \"z\": 0}");
   CHECK(m.read("metadata.json") == "{\"version\": 2, \"supporting_arrays_paths\": " + kIndex + ", \"z\": 0}");
   CHECK(m.warns("supporting_arrays_paths was put right in 1 edits"));
@@ -233,7 +233,8 @@ TEST_CASE("new metadata needs one top directory", "[torch]") {
 TEST_CASE("rm metadata.json takes the document and leaves the members of arrays", "[torch]") {
   Mounted m(with_metadata());
   m.remove("metadata.json");
-  CHECK(m.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/", "imports/", "imports.tsv"});
+  CHECK(m.names("") == Names{"kind", "arrays/", "arrays.tsv", "tensors/", "tensors.tsv", "values/", "object/",
+                             "imports/", "imports.tsv"});
   CHECK(m.names("arrays").empty());
   m.commit();
   CHECK_FALSE(m.has_member("m/anemoi-metadata/anemoi.json"));

@@ -27,12 +27,13 @@ Names sorted(Names names) {
 TEST_CASE("scalars are files of their value and a newline, with their type", "[object]") {
   Pickle p(kValuesPickle);
   const std::map<std::string, std::pair<std::string, std::string>> files = {
-      {"int", {"12", "number"}},      {"float", {"0.5", "number"}}, {"text", {"a b", "string"}},
-      {"none", {"null", "null"}},     {"flag", {"true", "boolean"}}, {"big", {"1" + std::string(30, '0'), "number"}},
-      {"nan", {"NaN", "number"}},     {"complex", {"(1+2j)", "number"}}, {"np", {"0.1", "number"}},
-      {"list", {"[\n1,\n2.5,\n\"a\",\nnull\n]", "list"}},           {"empty", {"[]", "list"}},
-      {"tuple", {"[\n0.9,\n0.999\n]", "list"}},                      {"set", {"[\n1\n]", "list"}},
-      {"frozen", {"[\n\"a\"\n]", "list"}},
+      {"int", {"12", "number"}},     {"float", {"0.5", "number"}},
+      {"text", {"a b", "string"}},   {"none", {"null", "null"}},
+      {"flag", {"true", "boolean"}}, {"big", {"1" + std::string(30, '0'), "number"}},
+      {"nan", {"NaN", "number"}},    {"complex", {"(1+2j)", "number"}},
+      {"np", {"0.1", "number"}},     {"list", {"[\n1,\n2.5,\n\"a\",\nnull\n]", "list"}},
+      {"empty", {"[]", "list"}},     {"tuple", {"[\n0.9,\n0.999\n]", "list"}},
+      {"set", {"[\n1\n]", "list"}},  {"frozen", {"[\n\"a\"\n]", "list"}},
   };
   for (const auto& [name, file] : files) {
     CHECK(p.read("object/" + name) == file.first + "\n");
@@ -46,10 +47,17 @@ TEST_CASE("scalars are files of their value and a newline, with their type", "[o
 }
 
 TEST_CASE("floats are spelled as Python's repr spells them", "[object]") {
-  const auto [value, text] = GENERATE(table<double, std::string>(
-      {{0.0, "0.0"}, {-0.0, "-0.0"}, {1e15, "1000000000000000.0"}, {1e16, "1e+16"}, {1.5e300, "1.5e+300"},
-       {1e-4, "0.0001"}, {1e-5, "1e-05"}, {123456.75, "123456.75"}, {-1.0 / 3, "-0.3333333333333333"},
-       {5e-324, "5e-324"}, {1e5, "100000.0"}}));
+  const auto [value, text] = GENERATE(table<double, std::string>({{0.0, "0.0"},
+                                                                  {-0.0, "-0.0"},
+                                                                  {1e15, "1000000000000000.0"},
+                                                                  {1e16, "1e+16"},
+                                                                  {1.5e300, "1.5e+300"},
+                                                                  {1e-4, "0.0001"},
+                                                                  {1e-5, "1e-05"},
+                                                                  {123456.75, "123456.75"},
+                                                                  {-1.0 / 3, "-0.3333333333333333"},
+                                                                  {5e-324, "5e-324"},
+                                                                  {1e5, "100000.0"}}));
   std::uint64_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   std::string pickle = kTwo + "G";
@@ -193,8 +201,8 @@ TEST_CASE("a pickle that doubles at every level costs no more than its bytes", "
   Pickle p(tuples + ".");
   CHECK(p.all().size() == 400);
   // A module that has each module below twice.
-  std::string modules = code(
-      "cm\nM\nq\0)\x81}(X\x0b\0\0\0_parameters}X\1\0\0\0pctorch._utils\n_rebuild_x\n)RsX\x08\0\0\0_modules}ubq\1");
+  std::string modules =
+      code("cm\nM\nq\0)\x81}(X\x0b\0\0\0_parameters}X\1\0\0\0pctorch._utils\n_rebuild_x\n)RsX\x08\0\0\0_modules}ubq\1");
   const std::string head = code("h\0)\x81}(X\x0b\0\0\0_parameters}X\x08\0\0\0_modules}(X\1\0\0\0a").substr(2);
   for (int level = 1; level < 40; ++level) {
     // The module so far is on the stack: it goes into the memo, and is put into the next.

@@ -9,8 +9,10 @@ namespace {
 void check_stored(const Pickle& p) { CHECK(p.again().all() == p.all()); }
 
 // {"gone": {"one": D, "two": D, "items": [1, D, {}]}} with D = {"a": 1}
-const std::string kSharedPickle("\x80\x02}X\4\0\0\0gone}(X\3\0\0\0one}q\0X\1\0\0\0aK\1sX\3\0\0\0twoh\0"
-                                "X\5\0\0\0items](K\1h\0}eus.", 65);
+const std::string kSharedPickle(
+    "\x80\x02}X\4\0\0\0gone}(X\3\0\0\0one}q\0X\1\0\0\0aK\1sX\3\0\0\0twoh\0"
+    "X\5\0\0\0items](K\1h\0}eus.",
+    65);
 
 }  // namespace
 
@@ -45,8 +47,8 @@ TEST_CASE("a scalar keeps its type", "[object]") {
 
 TEST_CASE("null may become anything", "[object]") {
   Pickle p(kValuesPickle);
-  const auto [text, shown] = GENERATE(
-      table<std::string, std::string>({{"5", "5\n"}, {"word", "word\n"}, {"[1, 2]", "[\n1,\n2\n]\n"}}));
+  const auto [text, shown] =
+      GENERATE(table<std::string, std::string>({{"5", "5\n"}, {"word", "word\n"}, {"[1, 2]", "[\n1,\n2\n]\n"}}));
   p.write("object/none", text);
   CHECK(p.read("object/none") == shown);
   check_stored(p);
@@ -188,10 +190,15 @@ TEST_CASE("a key is removed with everything below it, or once it is empty", "[ob
 }
 
 TEST_CASE("rm -r removes one thing after the other, whatever it is", "[object]") {
-  const auto [pickle, top] = GENERATE(table<std::string, std::string>(
-      {{kLightningPickle, "optimizer_states"}, {kObjectsPickle, "thing"}, {kObjectsPickle, "row"},
-       {kObjectsPickle, "deque"}, {kSharedPickle, "gone"}, {kValuesPickle, "fixed"}, {kValuesPickle, "items"},
-       {kArraysPickle, "objects"}, {kOmegaPickle, "config"}}));
+  const auto [pickle, top] = GENERATE(table<std::string, std::string>({{kLightningPickle, "optimizer_states"},
+                                                                       {kObjectsPickle, "thing"},
+                                                                       {kObjectsPickle, "row"},
+                                                                       {kObjectsPickle, "deque"},
+                                                                       {kSharedPickle, "gone"},
+                                                                       {kValuesPickle, "fixed"},
+                                                                       {kValuesPickle, "items"},
+                                                                       {kArraysPickle, "objects"},
+                                                                       {kOmegaPickle, "config"}}));
   Pickle p(pickle);
   const std::string above = "object/" + top;
   const std::function<void(const std::string&)> remove = [&](const std::string& path) {

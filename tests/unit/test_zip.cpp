@@ -42,9 +42,9 @@ TEST_CASE("of several members of one name the last is found, and all can be had"
 
 TEST_CASE("a member ends behind its data descriptor, whatever kind that is", "[zip]") {
   Archive a;
-  const std::string descriptor = GENERATE(
-      "PK\7\10" + le(crc("abc"), 4) + le(3, 4) + le(3, 4), "PK\7\10" + le(crc("abc"), 4) + le(3, 8) + le(3, 8),
-      le(crc("abc"), 4) + le(3, 4) + le(3, 4), le(crc("abc"), 4) + le(3, 8) + le(3, 8));
+  const std::string descriptor =
+      GENERATE("PK\7\10" + le(crc("abc"), 4) + le(3, 4) + le(3, 4), "PK\7\10" + le(crc("abc"), 4) + le(3, 8) + le(3, 8),
+               le(crc("abc"), 4) + le(3, 4) + le(3, 4), le(crc("abc"), 4) + le(3, 8) + le(3, 8));
   a.torch("m/a", "abc");
   a.body.resize(a.body.size() - 16);
   a.body += descriptor + std::string(100, '\0');
@@ -64,7 +64,7 @@ TEST_CASE("mtime is the extended timestamp, else the DOS date as UTC, else that 
   a.python("m/dos", "1").python("m/ut", "2").python("m/access", "3").python("m/odd", "4");
   a.entries[10].extra = "UT" + le(5, 2) + le(1, 1) + le(1700000001, 4);
   a.entries[11].extra = "UT" + le(5, 2) + le(2, 1) + le(1700000001, 4);  // says access time
-  a.entries[12].date = 15 << 5 | 1;                                     // a 15th month
+  a.entries[12].date = 15 << 5 | 1;                                      // a 15th month
   Fingerprint f;
   f.mtime_ns = 1'600'000'000'500'000'000;
   const auto d = open(a.bytes(), f);

@@ -103,8 +103,10 @@ TEST_CASE("an edited member that does not fit goes to the first gap that holds i
 TEST_CASE("several edits of one commit do not take one gap twice", "[zip][rewrite]") {
   Archive a = checkpoint();
   for (const char* name : {"m/a", "m/b", "m/c", "m/d"}) a.python(name, std::string(200, name[2]));
-  const std::string fresh = edit(a.bytes(), {{"m/a", std::nullopt}, {"m/b", becomes(std::string(210, 'B'))},
-                                             {"m/c", becomes(std::string(220, 'C'))}, {"m/e", becomes("new")}});
+  const std::string fresh = edit(a.bytes(), {{"m/a", std::nullopt},
+                                             {"m/b", becomes(std::string(210, 'B'))},
+                                             {"m/c", becomes(std::string(220, 'C'))},
+                                             {"m/e", becomes("new")}});
   const auto d = open(fresh);
   CHECK(text_of(*d, "m/b") == std::string(210, 'B'));
   CHECK(text_of(*d, "m/c") == std::string(220, 'C'));

@@ -32,7 +32,8 @@ inline const std::string kLat = "aaaabbbbcccc", kMask("\0\1\0\1\1\1\0\0", 8);
 
 inline Archive with_metadata(const std::string& metadata = kMetadata) {
   Archive a = checkpoint();
-  return a.python("m/anemoi-metadata/anemoi.json", metadata).python("m/anemoi-metadata/lat.numpy", kLat)
+  return a.python("m/anemoi-metadata/anemoi.json", metadata)
+      .python("m/anemoi-metadata/lat.numpy", kLat)
       .python("m/anemoi-metadata/era/mask.numpy", kMask);
 }
 

@@ -11,13 +11,9 @@ std::size_t after_container(Bytes text, std::size_t at, bool& nested) noexcept {
   std::size_t depth = 0;
   while (at < text.size()) {
     switch (text[at]) {
-      case '"':
-        at = after_string(text, at);
-        continue;
+      case '"': at = after_string(text, at); continue;
       case '{':
-      case '[':
-        nested |= ++depth > 1;
-        break;
+      case '[': nested |= ++depth > 1; break;
       case '}':
       case ']':
         if (--depth == 0) return at + 1;
@@ -66,9 +62,7 @@ Bytes indent_of_line(Bytes text, std::size_t at) {
   return text.substr(line, end - line);
 }
 
-Bytes between_key_and_value(Bytes text, const Member& m) {
-  return text.substr(m.key.end, m.value.begin - m.key.end);
-}
+Bytes between_key_and_value(Bytes text, const Member& m) { return text.substr(m.key.end, m.value.begin - m.key.end); }
 
 /// An empty container looks to the first entry of the document, which tells the indent of a level.
 Spacing spacing_in_empty(Bytes text, Extent container) {
@@ -116,14 +110,9 @@ bool Walk::next(Member& member) noexcept {
   member.type = type_at(text_, {at_, text_.size()});
   switch (member.type) {
     case Type::object:
-    case Type::array:
-      at_ = after_container(text_, at_, member.nested);
-      break;
-    case Type::string:
-      at_ = after_string(text_, at_);
-      break;
-    default:
-      at_ = after_word(text_, at_);
+    case Type::array: at_ = after_container(text_, at_, member.nested); break;
+    case Type::string: at_ = after_string(text_, at_); break;
+    default: at_ = after_word(text_, at_);
   }
   member.value.end = at_;
   return true;

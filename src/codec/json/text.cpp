@@ -64,13 +64,15 @@ void read_literal(Bytes literal, Plain plain, Escaped escaped) {
 std::string unescape(Bytes literal) {
   std::string out;
   out.reserve(literal.size());
-  read_literal(literal, [&](Bytes run) { out.append(run); }, [&](unsigned point) { append_utf8(out, point); });
+  read_literal(
+      literal, [&](Bytes run) { out.append(run); }, [&](unsigned point) { append_utf8(out, point); });
   return out;
 }
 
 bool has_lone_surrogate(Bytes literal) {
   bool found = false;
-  read_literal(literal, [](Bytes) {}, [&](unsigned point) { found |= is_high(point) || is_low(point); });
+  read_literal(
+      literal, [](Bytes) {}, [&](unsigned point) { found |= is_high(point) || is_low(point); });
   return found;
 }
 

@@ -15,7 +15,7 @@ namespace ckptree::npy {
 constexpr std::size_t kMaxRank = 64;
 
 struct Header {
-  std::string descr;                 // as NumPy spells a type: "<f4", "|b1", "<U5", "<M8[ns]"
+  std::string descr;  // as NumPy spells a type: "<f4", "|b1", "<U5", "<M8[ns]"
   bool fortran_order = false;
   std::vector<std::uint64_t> shape;  // slowest-varying first; empty for a scalar
   std::uint64_t data_offset = 0;     // bytes before the first element

@@ -15,12 +15,12 @@ namespace ckptree::zip {
 
 /// One record of the central directory.
 struct Member {
-  std::string name;                  // as stored
+  std::string name;  // as stored
   std::uint16_t flags = 0, method = 0;
   std::uint16_t dos_time = 0, dos_date = 0;
-  std::uint32_t crc = 0;             // 0 also where the writer was told not to compute it
-  std::uint64_t compressed = 0, size = 0;  // bytes
-  std::uint64_t header = 0;          // offset of the local header
+  std::uint32_t crc = 0;                      // 0 also where the writer was told not to compute it
+  std::uint64_t compressed = 0, size = 0;     // bytes
+  std::uint64_t header = 0;                   // offset of the local header
   std::uint64_t record = 0, record_size = 0;  // the record itself: extent of the file
 
   bool stored() const noexcept { return method == 0; }

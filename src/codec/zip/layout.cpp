@@ -156,8 +156,8 @@ class Layout {
   std::vector<Item>& items_;
   std::vector<const Member*> freed_;  // places that are free for others, ascending
   const Rules& rules_;
-  std::vector<Item*> physical_;       // old members, ascending
-  std::vector<Space> spaces_;         // ascending; the last has no end
+  std::vector<Item*> physical_;  // old members, ascending
+  std::vector<Space> spaces_;    // ascending; the last has no end
 };
 
 /// Extents are compared as far as records tell them.

@@ -62,7 +62,7 @@ Item written(const Directory& directory, const Member* old, const std::string& n
 }
 
 void refuse_collisions(const Directory& directory, const std::vector<Item>& items) {
-  std::map<std::string, const Item*> seen;  // names may be chosen so that their hashes collide
+  std::map<std::string, const Item*> seen;           // names may be chosen so that their hashes collide
   if (items.empty() || items.back().member) return;  // new ones are last
   for (const Item& i : items) {
     const std::string& name = i.member ? i.member->name : i.record.name;

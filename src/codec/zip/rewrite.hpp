@@ -20,8 +20,8 @@ struct Rewrite {
   };
   std::uint64_t keep =
       0;  // bytes at the front of the old file that the new one begins with, before `pieces` are laid on
-  std::vector<Piece> pieces;   // ascending, do not overlap
-  std::uint64_t size = 0;      // of the new file
+  std::vector<Piece> pieces;  // ascending, do not overlap
+  std::uint64_t size = 0;     // of the new file
 };
 
 /// Lays out the edited archive.

@@ -126,8 +126,9 @@ class Document::Edit {
     // Each takes a walk over the text. json.dump writes none; this is more than a hand ever wrote.
     constexpr std::size_t kDuplicates = 64;
     if (entries > kDuplicates)
-      throw Error(Errc::immutable, place + ": the document has " + std::to_string(entries) + " entries of this key, at most " +
-                                       std::to_string(kDuplicates) + " are edited at once; edit the document itself");
+      throw Error(Errc::immutable, place + ": the document has " + std::to_string(entries) +
+                                       " entries of this key, at most " + std::to_string(kDuplicates) +
+                                       " are edited at once; edit the document itself");
   }
 
   /// A key in another spelling, where it stands: every entry of that key, so that an older one does not come to light.

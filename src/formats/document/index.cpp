@@ -70,8 +70,7 @@ Container::Container(Bytes text, json::Extent container) {
   find_shape();
 }
 
-Container::Container(const Container& other)
-    : shape_(other.shape_), entries_(other.entries_), lookup_(other.lookup_) {
+Container::Container(const Container& other) : shape_(other.shape_), entries_(other.entries_), lookup_(other.lookup_) {
   const std::lock_guard lock(other.mutex_);
   children_ = other.children_;
   contents_ = other.contents_;
@@ -103,9 +102,8 @@ std::shared_ptr<const Container::Lookup> Container::make_lookup(Bytes bytes) {
 
 void Container::find_shape() noexcept {
   if (!is_list()) return;
-  const bool nested = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) {
-    return is_directory(e.shape) || e.shape == Shape::flat_list;
-  });
+  const bool nested = std::any_of(entries_.begin(), entries_.end(),
+                                  [](const Entry& e) { return is_directory(e.shape) || e.shape == Shape::flat_list; });
   shape_ = nested ? Shape::list : Shape::flat_list;
 }
 

@@ -221,9 +221,8 @@ bool ArrayEdit::is_free(const std::string& member) const {
   // A member that no entry of the index leads to is what a removed document left: its place is taken.
   if (state_.members.count(member) || state_.archive->zip().find(member)) return true;
   if (state_.archive->has_but_for_case(member)) return false;
-  return std::none_of(state_.members.begin(), state_.members.end(), [&](const auto& other) {
-    return other.second && equal_but_for_case(other.first, member);
-  });
+  return std::none_of(state_.members.begin(), state_.members.end(),
+                      [&](const auto& other) { return other.second && equal_but_for_case(other.first, member); });
 }
 
 /// A member for a new array: folder/key.numpy, as anemoi would call it, or with a number where that is taken.

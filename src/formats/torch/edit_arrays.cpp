@@ -99,9 +99,7 @@ State edit_arrays(const State& state, const Match& match, const Op& op) {
   }
   ArrayEdit edit(state);
   switch (op.kind) {
-    case Op::Kind::write:
-      edit.write(op);
-      return edit.finish(op, {edit.keys_above(op.path)});
+    case Op::Kind::write: edit.write(op); return edit.finish(op, {edit.keys_above(op.path)});
     case Op::Kind::make_dir: {
       edit.make_dir(op.path);
       return edit.finish(op, {edit.new_keys(op.path, false)});

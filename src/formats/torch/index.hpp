@@ -23,18 +23,18 @@ using Keys = std::vector<std::string>;
 class ArrayIndex {
  public:
   struct Entry {
-    std::string key;             // in the document
-    std::string name;            // in the tree, with ".npy"
+    std::string key;   // in the document
+    std::string name;  // in the tree, with ".npy"
     std::size_t parent = 0;
     std::vector<std::size_t> children;  // of a directory, in the document's order
     bool is_array = false;
     // Of an array:
-    std::string member;                 // its path in the archive
-    std::string dtype;                  // as it is stored
-    std::string descr;                  // as .npy files spell it
+    std::string member;  // its path in the archive
+    std::string dtype;   // as it is stored
+    std::string descr;   // as .npy files spell it
     std::vector<std::uint64_t> shape;
-    std::string problem;                // why it cannot be read; empty when it can, as far as the index tells
-    std::string text;                   // the literal, when there is a problem
+    std::string problem;  // why it cannot be read; empty when it can, as far as the index tells
+    std::string text;     // the literal, when there is a problem
   };
 
   /// @param document  a valid JSON text

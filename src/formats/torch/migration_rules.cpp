@@ -87,8 +87,8 @@ Standings compare(const Groups& groups, const std::vector<Migration>& registered
   for (std::size_t i = 0; i < last.size(); ++i) {
     if (i < known && registered[i].name == last[i].name) continue;
     result.missing.push_back(last[i]);
-    const bool elsewhere = std::any_of(registered.begin(), registered.end(),
-                                       [&](const Migration& r) { return r.name == last[i].name; });
+    const bool elsewhere =
+        std::any_of(registered.begin(), registered.end(), [&](const Migration& r) { return r.name == last[i].name; });
     if (!elsewhere) result.all.push_back({last[i], groups.size() - 1, Standing::missing});
   }
   return result;

@@ -109,8 +109,9 @@ std::vector<Migration> scripts_in(const std::string& directory) {
     const std::string text = Recipe::extent(file, 0, file->size(), path).text(kMaxScript, path);
     auto script = read_script(name, text, path);
     if (!script && is_named_like_one(name))
-      throw Error(Errc::rejected, path + ": does not say which migration it is: expected a line "
-                                         "'# ckptree: migration=1.0.0 anemoi-models=VERSION'");
+      throw Error(Errc::rejected, path +
+                                      ": does not say which migration it is: expected a line "
+                                      "'# ckptree: migration=1.0.0 anemoi-models=VERSION'");
     if (!script) continue;
     script->path = path;
     scripts.push_back(*std::move(script));

@@ -79,8 +79,8 @@ Id value_or_new(Editor& edit, Id dict, const std::string& key, bool list, const 
 }
 
 Id entry_of(Editor& edit, const Migration& m) {
-  const Id versions = edit.dict({{edit.text("migration"), edit.text(m.migration)},
-                                 {edit.text("anemoi-models"), edit.text(m.version)}});
+  const Id versions =
+      edit.dict({{edit.text("migration"), edit.text(m.migration)}, {edit.text("anemoi-models"), edit.text(m.version)}});
   const Id metadata = edit.newobj(edit.global(kModule, kMetadata), edit.tuple({}));
   edit.set_state(metadata, edit.dict({{edit.text("versions"), versions}, {edit.text("final"), edit.boolean(m.final)}}));
   return edit.dict({{edit.text("name"), edit.text(m.name)},
@@ -123,9 +123,10 @@ std::string why_no_training(const Graph& graph) {
 }
 
 std::string json_of(const Migration& m) {
-  return "{\"name\": " + json::quote(m.name) + ", \"metadata\": {\"versions\": {\"migration\": " +
-         json::quote(m.migration) + ", \"anemoi-models\": " + json::quote(m.version) + "}, \"final\": " +
-         (m.final ? "true" : "false") + "}, \"signature\": " + json::quote(m.signature) + "}\n";
+  return "{\"name\": " + json::quote(m.name) +
+         ", \"metadata\": {\"versions\": {\"migration\": " + json::quote(m.migration) +
+         ", \"anemoi-models\": " + json::quote(m.version) + "}, \"final\": " + (m.final ? "true" : "false") +
+         "}, \"signature\": " + json::quote(m.signature) + "}\n";
 }
 
 Migration migration_of(const std::string& text, const std::string& place) {

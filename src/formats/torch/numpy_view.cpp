@@ -174,7 +174,7 @@ std::string real_in(Bytes bytes, bool big_endian) {
   // 1 bit sign, 5 bits exponent, 10 bits fraction
   const int exponent = static_cast<int>(bits >> 10 & 0x1f);
   const auto fraction = static_cast<double>(bits & 0x3ff);
-  const double size = exponent == 31 ? (fraction > 0 ? NAN : INFINITY)
+  const double size = exponent == 31  ? (fraction > 0 ? NAN : INFINITY)
                       : exponent == 0 ? std::ldexp(fraction, -24)
                                       : std::ldexp(fraction + 1024, exponent - 25);
   return repr_of(bits & 0x8000 ? -size : size);
@@ -258,8 +258,8 @@ std::optional<NumpyArray> array_of(const Graph& graph, Id id) {
 Recipe content_of(const Graph& graph, const NumpyArray& array, const std::string& place) {
   const std::uint64_t needs = npy::byte_size(array.shape, array.descr, place), has = size_of(graph, array.data);
   if (needs != has)
-    throw Error(Errc::corrupt, place + ": its shape needs " + std::to_string(needs) + " bytes, the pickle has " +
-                                   std::to_string(has));
+    throw Error(Errc::corrupt,
+                place + ": its shape needs " + std::to_string(needs) + " bytes, the pickle has " + std::to_string(has));
   Recipe recipe = content_of(graph, array.data);
   std::string header = npy::make_header(array.descr, array.shape, array.fortran_order);
   recipe.tag = tag_of(header) + "+" + recipe.tag;

@@ -23,9 +23,7 @@ using pickle::Slot;
 
 namespace {
 
-bool is_derived_name(Bytes key) {
-  return key == "@class" || key == "@args" || key == "@kwargs" || key == "@state";
-}
+bool is_derived_name(Bytes key) { return key == "@class" || key == "@args" || key == "@kwargs" || key == "@state"; }
 
 bool has_entries(const Graph& graph, Id id) {
   Entries entries(graph, id);
@@ -116,8 +114,8 @@ Slot Collector::attributes(Id id) {
   };
   if (graph_.kind(state) == Kind::dict) {
     if (state != id) entries(state, Part::attribute);
-  } else if (graph_.kind(state) == Kind::tuple && graph_.count(state) == 2 &&
-             is_dict_or_none(graph_.child(state, 0)) && graph_.kind(graph_.child(state, 1)) == Kind::dict) {
+  } else if (graph_.kind(state) == Kind::tuple && graph_.count(state) == 2 && is_dict_or_none(graph_.child(state, 0)) &&
+             graph_.kind(graph_.child(state, 1)) == Kind::dict) {
     if (graph_.kind(graph_.child(state, 0)) == Kind::dict) entries(graph_.child(state, 0), Part::attribute);
     entries(graph_.child(state, 1), Part::attribute);
   } else if (graph_.kind(state) != Kind::none) {
@@ -155,9 +153,8 @@ std::vector<Child> Collector::take() && {
   std::vector<std::uint32_t> order(all_.size());
   std::iota(order.begin(), order.end(), 0);
   const auto key = [&](std::uint32_t i) { return std::make_pair(all_[i].literal, Bytes(all_[i].key)); };
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return key(a) != key(b) ? key(a) < key(b) : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return key(a) != key(b) ? key(a) < key(b) : a < b; });
   bool hidden = false;
   for (std::size_t i = 1; i < order.size(); ++i)
     if (key(order[i - 1]) == key(order[i])) {

@@ -11,17 +11,17 @@ namespace ckptree::torch {
 /// What a class or function is to the view.
 enum class Class : std::uint8_t {
   other,
-  dict,         // its entries are all there is to it
-  counter,      // called with its dict
-  sequence,     // called with its list or tuple
-  holder,       // its attributes are all there is to it
-  omega_tree,   // DictConfig and ListConfig: `_content`
-  omega_leaf,   // AnyNode and so on: `_val`
+  dict,        // its entries are all there is to it
+  counter,     // called with its dict
+  sequence,    // called with its list or tuple
+  holder,      // its attributes are all there is to it
+  omega_tree,  // DictConfig and ListConfig: `_content`
+  omega_leaf,  // AnyNode and so on: `_val`
   reconstructor,
   tensor,
   bytes,
   complex,
-  attribute,    // getattr
+  attribute,  // getattr
   numpy_array,
   numpy_scalar,
 };

@@ -11,9 +11,9 @@ namespace ckptree::torch {
 
 /// What stands at a path below object/.
 struct ObjectPlace {
-  View view;                // of @class: Look::reference, without an object
-  pickle::Slot slot = 0;    // where it stands
-  View parent;              // the directory that it is in
+  View view;                                                // of @class: Look::reference, without an object
+  pickle::Slot slot = 0;                                    // where it stands
+  View parent;                                              // the directory that it is in
   std::shared_ptr<const ObjectNames::Directory> directory;  // its names; null for the top
   const ObjectNames::Named* named = nullptr;                // the one it has; null for the top
 

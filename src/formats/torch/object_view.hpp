@@ -57,9 +57,9 @@ struct Child {
   pickle::Slot slot = 0;  // where the value stands
   pickle::Slot at = 0;    // of an entry or attribute: Entry::at; of an item: Item::at
   Part part = Part::entry;
-  bool fixed = false;     // a part of how the object is made: it goes with the object, not before
-  bool hides = false;     // an earlier one of the same key
-  std::string text;       // of @class: the content of the file; it stands in no slot
+  bool fixed = false;  // a part of how the object is made: it goes with the object, not before
+  bool hides = false;  // an earlier one of the same key
+  std::string text;    // of @class: the content of the file; it stands in no slot
 };
 
 /// What is in a directory, in order: attributes, entries, items, then @class, @args, @state. Of a key that comes twice

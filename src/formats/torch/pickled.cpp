@@ -44,9 +44,8 @@ const pickle::Graph& Pickled::graph() const {
 
 const std::string& Pickled::obstacle() const {
   if (stored_) return stored_->obstacle();
-  return *obstacle_.get([&] {
-    return std::make_shared<const std::string>(pickle::why_not_editable(graph()).value_or(std::string()));
-  });
+  return *obstacle_.get(
+      [&] { return std::make_shared<const std::string>(pickle::why_not_editable(graph()).value_or(std::string())); });
 }
 
 std::shared_ptr<const Survey> Pickled::survey() const {

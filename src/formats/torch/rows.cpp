@@ -14,19 +14,19 @@ std::optional<Node> show_kind(const State& state, const Match&) {
 
 const TorchRow kRows[] = {
     // pattern         shown by            listed by     edited by      a new file by
-    {"kind",           show_kind},
-    {"metadata.json",  show_metadata,      nullptr,      edit_metadata, vacant_metadata},
-    {"metadata/**",    show_value,         list_values,  edit_value,    vacant_value},
-    {"metadata.path",  show_metadata_path},
-    {"arrays/**",      show_array,         list_arrays,  edit_arrays,   vacant_array},
-    {"arrays.tsv",     show_arrays_table},
-    {"tensors/**",     show_tensor,        list_tensors, edit_tensor,   vacant_tensor},
-    {"tensors.tsv",    show_tensors_table},
-    {"values/**",      show_tensor_values, list_tensor_values},
-    {"object/**",      show_object,        list_object,  edit_object,   vacant_object},
-    {"imports/**",     show_import,        list_imports, edit_import,   vacant_import},
-    {"imports.tsv",    show_imports_table},
-    {"migrations/**",  show_migration,     list_migrations, edit_migration, vacant_migration},
+    {"kind", show_kind},
+    {"metadata.json", show_metadata, nullptr, edit_metadata, vacant_metadata},
+    {"metadata/**", show_value, list_values, edit_value, vacant_value},
+    {"metadata.path", show_metadata_path},
+    {"arrays/**", show_array, list_arrays, edit_arrays, vacant_array},
+    {"arrays.tsv", show_arrays_table},
+    {"tensors/**", show_tensor, list_tensors, edit_tensor, vacant_tensor},
+    {"tensors.tsv", show_tensors_table},
+    {"values/**", show_tensor_values, list_tensor_values},
+    {"object/**", show_object, list_object, edit_object, vacant_object},
+    {"imports/**", show_import, list_imports, edit_import, vacant_import},
+    {"imports.tsv", show_imports_table},
+    {"migrations/**", show_migration, list_migrations, edit_migration, vacant_migration},
 };
 
 }  // namespace

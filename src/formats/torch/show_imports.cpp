@@ -27,10 +27,10 @@ const char* boolean(bool value) { return value ? "true" : "false"; }
 
 Node file(const State& state, const Import& import, bool editable) {
   Node node = node_of(state, editable);
-  node.content = Recipe::literal("{\"module\": " + json::quote(import.module) + ", \"name\": " +
-                                 json::quote(import.name) + ", \"uses\": " + std::to_string(import.uses) +
-                                 ", \"weights_only\": " + boolean(loads_weights_only(import.module, import.name)) +
-                                 "}\n");
+  node.content =
+      Recipe::literal("{\"module\": " + json::quote(import.module) + ", \"name\": " + json::quote(import.name) +
+                      ", \"uses\": " + std::to_string(import.uses) +
+                      ", \"weights_only\": " + boolean(loads_weights_only(import.module, import.name)) + "}\n");
   if (import.name_file.size() != import.name.size()) node.key = import.name;
   return node;
 }

@@ -60,8 +60,8 @@ struct State {
   bool exists = false;  // whether there is a metadata document
   Ptr<Metadata> metadata;
   std::map<std::string, std::optional<Content>> members;  // nothing: removed
-  std::set<TreePath> touched;      // by edits of arrays while there is no document
-  std::size_t corrections = 0;     // of supporting_arrays_paths in texts that said something else
+  std::set<TreePath> touched;                             // by edits of arrays while there is no document
+  std::size_t corrections = 0;  // of supporting_arrays_paths in texts that said something else
   Ptr<Pickled> pickled;
   /// Parts that go with their object only, such as @class: where they were removed, until the object is, so that `rm -r`
   /// can meet them one by one.

@@ -53,9 +53,8 @@ class Survey::Walk {
     number_names();
     s_.by_slot_.resize(s_.tensors_.size());
     std::iota(s_.by_slot_.begin(), s_.by_slot_.end(), 0);
-    std::stable_sort(s_.by_slot_.begin(), s_.by_slot_.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return s_.tensors_[a].slot < s_.tensors_[b].slot;
-    });
+    std::stable_sort(s_.by_slot_.begin(), s_.by_slot_.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return s_.tensors_[a].slot < s_.tensors_[b].slot; });
     for (std::size_t i = s_.homes_.size(); i-- > 1;)
       if (s_.homes_[i].is_shared) s_.homes_[s_.homes_[i].parent].is_shared = true;
   }
@@ -71,8 +70,7 @@ class Survey::Walk {
 
   View look(Slot slot) {
     const View view = view_at(graph_, slot, &s_.looks_);
-    if (is_list(graph_, view))
-      s_.looks_[view.id] = view.look == Look::list ? ListLook::file : ListLook::directory;
+    if (is_list(graph_, view)) s_.looks_[view.id] = view.look == Look::list ? ListLook::file : ListLook::directory;
     return view;
   }
 

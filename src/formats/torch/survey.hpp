@@ -51,8 +51,8 @@ class Survey {
     pickle::Slot content;  // where what is shown of it stands: View::slot
     std::uint32_t parent;  // index of the home that it is in; its own for the top
     bool typed;
-    bool in_module = false;   // a dict of a torch.nn.Module, which its state_dict() does not mention in its names
-    bool is_shared = false;   // or holds one that is
+    bool in_module = false;  // a dict of a torch.nn.Module, which its state_dict() does not mention in its names
+    bool is_shared = false;  // or holds one that is
     std::string key, name;
   };
   class Walk;

@@ -15,12 +15,9 @@ struct Module {
 };
 
 constexpr Module kAllowed[] = {
-    {"_codecs",
-     " encode "},
-    {"builtins",
-     " bytearray complex set "},
-    {"collections",
-     " Counter OrderedDict "},
+    {"_codecs", " encode "},
+    {"builtins", " bytearray complex set "},
+    {"collections", " Counter OrderedDict "},
     {"torch",
      " BFloat16Storage BFloat16Tensor BoolStorage BoolTensor ByteStorage ByteTensor CharStorage CharTensor "
      "ComplexDoubleStorage ComplexFloatStorage DoubleStorage DoubleTensor FloatStorage FloatTensor "
@@ -31,8 +28,7 @@ constexpr Module kAllowed[] = {
      "int1 int16 int2 int3 int32 int4 int5 int6 int64 int7 int8 per_channel_affine "
      "per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric qint32 "
      "qint8 quint2x4 quint4x2 quint8 uint1 uint16 uint2 uint3 uint32 uint4 uint5 uint6 uint64 uint7 uint8 "},
-    {"torch._tensor",
-     " _rebuild_from_type_v2 "},
+    {"torch._tensor", " _rebuild_from_type_v2 "},
     {"torch._utils",
      " _rebuild_device_tensor_from_cpu_tensor _rebuild_device_tensor_from_numpy "
      "_rebuild_meta_tensor_no_storage _rebuild_nested_tensor _rebuild_parameter "
@@ -45,15 +41,12 @@ constexpr Module kAllowed[] = {
     {"torch.cuda.sparse",
      " BFloat16Tensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
      "ShortTensor "},
-    {"torch.nn.parameter",
-     " Parameter "},
-    {"torch.serialization",
-     " _get_layout "},
+    {"torch.nn.parameter", " Parameter "},
+    {"torch.serialization", " _get_layout "},
     {"torch.sparse",
      " BFloat16Tensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
      "ShortTensor "},
-    {"torch.storage",
-     " TypedStorage UntypedStorage "},
+    {"torch.storage", " TypedStorage UntypedStorage "},
 };
 
 }  // namespace
