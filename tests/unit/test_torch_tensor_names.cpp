@@ -139,7 +139,7 @@ TEST_CASE("a storage goes with the last tensor of it", "[torch_tensor_names]") {
   m.commit();
   CHECK(storages_of(m) == Names{"1", "2", "unknown"});
   CHECK(m.member("m/data/2") == "22222222");
-  CHECK(failure_of([&] { m.remove("tensors/other"); }, Errc::immutable) ==
+  CHECK(failure_of([&] { m.remove("tensors/other"); }, Errc::last_one) ==
         "tensors/other: the last tensor cannot be removed");
 }
 
