@@ -85,6 +85,9 @@ class Session {
   ///                what it removed there before and is not committed comes back
   /// @throws Error of Model::apply
   void apply(const std::vector<Op>& ops, std::uint64_t epoch, const std::shared_ptr<const void>& editor = nullptr);
+  /// Takes back what an editor removed below a directory, as far as it is not committed: `rm -r` of a directory is one
+  /// wish, and so is `rm tensors/*`; refused at its end it is refused altogether.
+  void take_back_removals(const TreePath& below, const std::shared_ptr<const void>& editor);
   /// Makes the edits, and everything pending, durable before it returns; visible only then. On failure these edits are
   /// as if never made, and what was pending stays pending.
   void save(const std::vector<Op>& ops, std::uint64_t epoch);
@@ -158,7 +161,6 @@ class Session {
   /// The working model after edits. @throws Error Errc::stale when what one touches changed outside since `epoch`
   static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
   static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
-  void take_back_removals(const TreePath& last, const std::shared_ptr<const void>& editor);
   bool refresh_locked();  // under commit_
   /// Under commit_. @return Snapshot::problem
   std::string commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);

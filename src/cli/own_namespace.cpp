@@ -33,10 +33,11 @@ constexpr auto kAsked = milliseconds(1000);
 // One that was killed and is still there waits for a device; nobody waits for it longer than this.
 constexpr auto kKilled = milliseconds(5000);
 
-/// What is mounted here is not to show up elsewhere.
+/// What is mounted here is not to show up elsewhere. What is unmounted elsewhere goes here too: a mount of somebody
+/// else's that stayed would keep its server from ending.
 bool keeps_to_itself() {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return true;
-  // In a chroot / is no mount, and cannot be made private. It need not be, where nothing is shared.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0) return true;
+  // In a chroot / is no mount, and cannot be made a slave. It need not be, where nothing is shared.
   std::ifstream table("/proc/self/mountinfo");
   for (std::string line; std::getline(table, line);)
     if (line.find(" shared:") != std::string::npos) return false;
@@ -67,7 +68,7 @@ std::vector<pid_t> processes_of(ino_t mount_namespace, pid_t spared) {
 bool enter_own_namespace() {
   if (::unshare(CLONE_NEWNS) == 0) {
     if (!keeps_to_itself())
-      throw Stop(Status::no_permission, "/: the mounts here are shared, and cannot be made private");
+      throw Stop(Status::no_permission, "/: the mounts here are shared, and cannot be kept apart");
     return false;
   }
   // Beforehand: within, nobody is known until the maps are written.

@@ -50,7 +50,8 @@ TreePath led_to(TreePath directory, const std::string& target) {
 }
 
 /// The checkpoint that a path leads into, through links and checkpoints within checkpoints; `path` becomes the rest.
-std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path) {
+/// @param follow  whether a link at its end is followed too
+std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path, bool follow = false) {
   int links = 0;
   for (std::size_t n = 1; n <= path.size() && path[0] != kControl;) {
     const TreePath above(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(n));
@@ -62,7 +63,7 @@ std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path)
       session = node->open_nested();
       path = rest;
       n = 1;
-    } else if (node->kind == Node::Kind::link && !rest.empty() && ++links <= kMaxLinks) {
+    } else if (node->kind == Node::Kind::link && (follow || !rest.empty()) && ++links <= kMaxLinks) {
       path = led_to(TreePath(above.begin(), above.end() - 1), node->target);
       path.insert(path.end(), rest.begin(), rest.end());
       n = 1;
@@ -175,11 +176,6 @@ Recipe standard_input() {
 
 void print(const Tree& tree, const TreePath& path) {
   const Node node = tree.at(path);
-  if (node.kind == Node::Kind::link) {
-    put(node.target.data(), node.target.size());
-    put("\n", 1);
-    return;
-  }
   if (node.kind != Node::Kind::file) throw Error(Errc::is_directory, to_string(path) + ": is a directory");
   const std::uint64_t size = node.content.size();
   std::vector<char> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(size, kBuffer)));
@@ -227,7 +223,7 @@ int cat_command(const Arguments& a) {
     const auto session = open_session(a.words[0], a.options);
     for (std::size_t i = 1; i < a.words.size(); ++i) {
       TreePath path = parse_path(a.words[i]);
-      const Tree tree(enter(session, path));
+      const Tree tree(enter(session, path, true));
       print(tree, path);
     }
   });

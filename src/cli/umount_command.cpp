@@ -25,6 +25,8 @@ namespace ckptree::cli {
 namespace {
 
 constexpr const char* kExit = "exit ";
+// After so long without a word people wonder.
+constexpr int kSilence_ms = 3000;
 
 /// What a daemon leaves behind when it ends.
 struct Farewell {
@@ -105,12 +107,27 @@ Farewell ask_for_report(const std::string& mount_point, const std::string& real)
   return {std::move(words), Fd()};
 }
 
+/// Waits for something to read, or for an end; tells what for when it takes long.
+void await(const Fd& farewell, const std::string& mount_point) {
+  pollfd ready{farewell.get(), POLLIN, 0};
+  int patience = kSilence_ms;
+  for (int n; (n = ::poll(&ready, 1, patience)) <= 0;) {
+    if (n < 0 && errno != EINTR) throw_errno("poll");
+    if (n < 0 || patience < 0) continue;
+    complain(mount_point +
+             ": unmounted; waiting until all is committed and nobody holds it (a container, or a 'ckptree run' "
+             "that was started meanwhile, may)");
+    patience = -1;
+  }
+}
+
 /// Prints the daemon's lines as they come. @return the status that the last one names
 int relay(const Fd& words, const std::string& mount_point) {
   std::string text;
   std::optional<int> status;
   char buffer[4096];
   for (;;) {
+    await(words, mount_point);
     const ssize_t n = ::read(words.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -151,10 +168,7 @@ int umount_command(const Arguments& a) {
   const Farewell farewell = ask_for_report(mount_point, real);
   unmount_or_stop(mount_point, real);
   if (farewell.words) return relay(farewell.words, mount_point);
-  pollfd end{farewell.process.get(), POLLIN, 0};
-  if (farewell.process)
-    while (::poll(&end, 1, -1) < 0 && errno == EINTR) {
-    }
+  if (farewell.process) await(farewell.process, mount_point);
   return 0;
 }
 

@@ -14,7 +14,8 @@ constexpr std::size_t kWidth = 100;
 /// "  WHAT   TEXT", the text broken at spaces and indented to its column.
 std::string row(const std::string& what, const std::string& text, std::size_t column) {
   std::string out = what.empty() ? "" : "  " + what, line;
-  out.append(column > out.size() ? column - out.size() : 0, ' ');
+  if (out.size() >= column) out += "\n" + std::string(column, ' ');
+  else out.append(column - out.size(), ' ');
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
     const std::string word = text.substr(at, end - at);

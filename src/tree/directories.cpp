@@ -21,6 +21,7 @@ std::uint64_t Mount::open_directory(Ino ino, const Caller& caller) {
   const bool is_control = dir.kind == Inode::Kind::control;
   const State::Spot spot = s_->spot_of(dir);
   if (is_control) s_->await_last_closes(lock);
+  else s_->tree_removals.note_listing(caller.thread, spot.view.get(), spot.path);
   std::vector<Name> mine;
   for (const auto& [name, h] : s_->hidden)
     if (name.first == ino && s_->is_hidden(name, caller)) mine.push_back(name);

@@ -94,6 +94,7 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
       for (const Recipe::Piece& piece : content.pieces)
         if (const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&piece.from))
           if (auto pin = extent->first->pin()) handle->pins.push_back(std::move(pin));
+      if (!handle->pins.empty()) handle->pinned = content;
       lock.lock();
       break;
     }
@@ -212,7 +213,7 @@ std::size_t Mount::read(std::uint64_t number, std::uint64_t at, Buffer into) {
     const std::lock_guard<std::mutex> guard(s_->mutex);
     const Inode& inode = s_->inodes.at(handle->ino);
     view = s_->inodes.view_of(inode);
-    return inode.node.content;
+    return handle->pins.empty() ? inode.node.content : handle->pinned;
   };
   try {
     return content().read(at, into);
@@ -229,7 +230,8 @@ std::optional<Mount::Place> Mount::locate(std::uint64_t number, std::uint64_t at
   const auto handle = s_->handle_at(number);
   if (handle->file || handle->is_control) return std::nullopt;
   const std::lock_guard<std::mutex> guard(s_->mutex);
-  for (const Recipe::Piece& piece : s_->inodes.at(handle->ino).node.content.pieces) {
+  const Recipe& shown = s_->inodes.at(handle->ino).node.content;
+  for (const Recipe::Piece& piece : (handle->pins.empty() ? shown : handle->pinned).pieces) {
     if (at >= piece.size) {
       at -= piece.size;
       continue;

@@ -57,6 +57,12 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
   if (::fsync(fd.get()) != 0) throw_errno(path.string());
 }
 
+/// What a path in a checkpoint within the one at `top` begins with: "sub/model.ckpt/"; "" in the one at the top.
+std::string inside(const std::string& top, const std::string& path) {
+  const bool is_below = path.size() > top.size() && path[top.size()] == '/' && path.compare(0, top.size(), top) == 0;
+  return is_below ? path.substr(top.size() + 1) + "/" : "";
+}
+
 /// Moves what was refused to a folder of the user's, as much of it as can be. @return lines about it
 std::vector<std::string> move_rejected(const Session& session, const std::vector<Kept>& rejected) {
   const std::filesystem::path folder =
@@ -108,18 +114,18 @@ Report Mount::finish() {
     } catch (...) {
       report.lines.push_back("not committed: " + current_failure().text);
     }
-    session.reject_waiting(
-        "waits for what the checkpoint does not have yet, such as its metadata.json; that was never written");
+    session.reject_waiting("was still waiting: for a metadata.json, or for a row that next/ should have become");
     std::vector<Kept> rejected = session.rejected();
     rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }),
                    rejected.end());
     if (rejected.empty()) continue;
     report.all_committed = false;
+    const std::string within = inside(s_->views.front()->session->path(), session.path());
     for (const Kept& kept : rejected) {
       // Most reasons begin with their place.
       const std::string place = to_string(kept.path);
       const bool told = kept.reason.compare(0, place.size(), place) == 0;
-      report.lines.push_back("refused: " + (told ? "" : place + ": ") + kept.reason);
+      report.lines.push_back("refused: " + within + (told ? "" : place + ": ") + kept.reason);
     }
     try {
       const std::vector<std::string> lines = move_rejected(session, rejected);

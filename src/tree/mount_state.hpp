@@ -12,6 +12,7 @@
 #include "tree/lock_table.hpp"
 #include "tree/processes.hpp"
 #include "tree/scratch.hpp"
+#include "tree/tree_removals.hpp"
 
 namespace ckptree {
 
@@ -24,6 +25,7 @@ struct Handle {
   bool synchronous = false;                       // O_SYNC, O_DSYNC
   bool wrote = false;                             // bytes of the draft; under the mutex
   std::vector<std::shared_ptr<const void>> pins;  // of the files that are read
+  Recipe pinned;                                  // where there are pins: what is read, whatever its name shows by now
   struct Listed {
     std::string name;
     std::optional<Node> node;  // of the model or the control directory
@@ -136,6 +138,9 @@ struct Mount::State {
   void store_scratch(std::unique_lock<std::mutex>& lock, const std::string& real, const Found& to, Node::Saving saving,
                      const Caller& caller);
   void remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who);
+  /// Runs a removal. Where it is refused, so is all of the tree that its process is removing: what that removed before
+  /// and is not committed comes back.
+  void remove_or_keep(const Spot& spot, const ProcessPtr& who, const std::function<void()>& remove);
   void go_on_as_draft(Inode& moved, const Found& from, const Found& to, Node stored, const Caller& caller);
   void rename_scratch(const Found& from, const Found& to, unsigned flags);
   void rename_scratch_onto(std::unique_lock<std::mutex>& lock, const Found& from, const Found& to, bool exchange,
@@ -169,6 +174,7 @@ struct Mount::State {
   std::uint64_t next_handle = 1;
   std::unordered_map<pid_t, Reservation> wanted;
   std::map<Name, Hidden> hidden;
+  TreeRemovals tree_removals;
   std::map<Name, std::vector<std::shared_ptr<Draft>>> drafts;
   std::map<Name, ProcessPtr> made;  // new values, and who made them
   std::vector<std::shared_ptr<View>> views;

@@ -41,6 +41,11 @@ bool Process::is_remover() const {
   return name == "rm\n" || name == "unlink\n" || name == "find\n" || name == "rmdir\n";
 }
 
+bool Process::removes_trees() const {
+  const std::string name = read_proc(group_, "comm");
+  return name == "rm\n" || name == "mv\n";
+}
+
 ProcessPtr Processes::of(pid_t tid) {
   const pid_t group = tid == 0 ? 0 : group_of(tid);
   const std::lock_guard<std::mutex> guard(mutex_);

@@ -24,6 +24,8 @@ class Process {
   bool exited() const;
   /// Whether it is one of the tools that remove what they are told to and put nothing in its place: rm, unlink, find.
   bool is_remover() const;
+  /// Whether it is one of the tools that remove a whole tree entry by entry: rm, mv.
+  bool removes_trees() const;
 
  private:
   pid_t group_;

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "ckptree/error.hpp"
 #include "tree/control.hpp"
 #include "tree/mount_state.hpp"
@@ -58,17 +61,45 @@ void Mount::unlink(Ino parent, const std::string& name, const Caller& caller) {
   }
   if (!f.node || f.hidden) throw Error(Errc::not_found, place + ": no such entry");
   if (f.node->is_directory()) throw Error(Errc::is_directory, place + ": is a directory");
-  if (f.node->saving == Node::Saving::none) throw Error(Errc::immutable, place + ": cannot be removed");
-
   const ProcessPtr who = s_->processes.of(caller.thread);
-  if (!who->is_remover()) {
-    s_->hide({parent, name}, who, true);
-    lock.unlock();
-    s_->wake();
-    return;
-  }
   lock.unlock();
-  return s_->remove_stored(f.spot, *f.node, who);
+  s_->remove_or_keep(f.spot, who, [&] {
+    if (f.node->saving == Node::Saving::none) throw Error(Errc::immutable, place + ": cannot be removed");
+    if (who->is_remover()) return s_->remove_stored(f.spot, *f.node, who);
+    const std::lock_guard<std::mutex> guard(s_->mutex);
+    s_->hide({parent, name}, who, true);
+    s_->wake();
+  });
+}
+
+void Mount::State::remove_or_keep(const Spot& spot, const ProcessPtr& who, const std::function<void()>& remove) {
+  const auto refuse_tree = [](const TreePath& path, const TreePath& tree) {
+    throw Error(Errc::immutable, to_string(path) + ": stays, as not all of " +
+                                     (tree.empty() ? "the checkpoint" : to_string(tree)) + " can be removed");
+  };
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    if (const auto tree = tree_removals.refused(who, spot.view.get(), spot.path)) refuse_tree(spot.path, *tree);
+  }
+  try {
+    remove();
+  } catch (const Error& e) {
+    if (e.code() != Errc::immutable && e.code() != Errc::last_one) throw;
+    std::optional<TreePath> tree;
+    {
+      const std::lock_guard<std::mutex> guard(mutex);
+      tree = tree_removals.refuse(who, spot.view.get(), spot.path);
+      for (auto it = hidden.begin(); tree && it != hidden.end();) {
+        const bool mine = it->second.who == who && inodes.find(it->first.first);
+        const Spot gone = mine ? spot_of(it->first.first, it->first.second) : Spot{};
+        const bool below = mine && gone.view == spot.view && gone.path.size() > tree->size() &&
+                           std::equal(tree->begin(), tree->end(), gone.path.begin());
+        it = below ? hidden.erase(it) : std::next(it);
+      }
+    }
+    if (tree) spot.view->session->take_back_removals(*tree, who);
+    throw;
+  }
 }
 
 void Mount::State::remove_stored(const Spot& spot, const Node& node, const ProcessPtr& who) {
@@ -101,10 +132,12 @@ void Mount::remove_directory(Ino parent, const std::string& name, const Caller& 
   lock.unlock();
   // What the same process removed in it before is removed now, so that `rm -r` of any tool ends in an empty directory.
   s_->settle_hidden([&](const Name& n, const Hidden& h) { return n.first == dir && h.who == who; });
-  Op op;
-  op.kind = Op::Kind::remove;
-  op.path = f.spot.path;
-  s_->store(f.spot.view, {op}, f.spot.view->session->epoch(), false, who);
+  s_->remove_or_keep(f.spot, who, [&] {
+    Op op;
+    op.kind = Op::Kind::remove;
+    op.path = f.spot.path;
+    s_->store(f.spot.view, {op}, f.spot.view->session->epoch(), false, who);
+  });
   s_->let_go(f.spot.view);
 }
 

@@ -104,12 +104,12 @@ Ptr<Model> Session::apply_to(const Ground& ground, const std::vector<Op>& ops, s
   return next;
 }
 
-// `rm tensors/*` is one wish. Refused at its end it is refused altogether, as far as nothing of it is stored yet.
-void Session::take_back_removals(const TreePath& last, const std::shared_ptr<const void>& editor) {
+void Session::take_back_removals(const TreePath& below, const std::shared_ptr<const void>& editor) {
   const std::lock_guard<std::mutex> guard(state_);
   const auto is_part = [&](const Logged& edit) {
-    return editor && edit.editor == editor && edit.op.kind == Op::Kind::remove &&
-           TreePath(edit.op.path.begin(), edit.op.path.end() - 1) == TreePath(last.begin(), last.end() - 1);
+    const TreePath& path = edit.op.path;
+    return editor && edit.editor == editor && edit.op.kind == Op::Kind::remove && path.size() > below.size() &&
+           std::equal(below.begin(), below.end(), path.begin());
   };
   std::vector<Logged> rest;
   Ptr<Model> model = committed_->model;
@@ -141,7 +141,8 @@ void Session::apply(const std::vector<Op>& ops, std::uint64_t epoch, const std::
   try {
     attempt();
   } catch (const Error& e) {
-    if (e.code() == Errc::last_one) take_back_removals(ops.back().path, editor);
+    const TreePath& last = ops.back().path;
+    if (e.code() == Errc::last_one) take_back_removals(TreePath(last.begin(), last.end() - 1), editor);
     if (e.code() != Errc::stale || !refresh(true)) throw;
     attempt();  // on what is there now
   }

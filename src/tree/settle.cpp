@@ -91,7 +91,11 @@ void Mount::State::settle_hidden(const std::function<bool(const Name&, const Hid
   {
     const std::lock_guard<std::mutex> guard(mutex);
     for (auto it = hidden.begin(); it != hidden.end();) {
-      const bool replaced_soon = drafts.count(it->first) > 0 && !it->second.who->exited();
+      // What was written and refused before the removal replaces nothing.
+      const auto written = drafts.find(it->first);
+      const bool begun = written != drafts.end() && std::any_of(written->second.begin(), written->second.end(),
+                                                                [](const auto& draft) { return draft->is_new; });
+      const bool replaced_soon = begun && !it->second.who->exited();
       if (!inodes.find(it->first.first)) {  // its directory is gone, and so is it
         it = hidden.erase(it);
         continue;
@@ -103,7 +107,6 @@ void Mount::State::settle_hidden(const std::function<bool(const Name&, const Hid
         continue;
       }
       // A replacement that its writer began and never filled is none; but the old file stays then: nothing is lost.
-      const bool begun = drafts.count(it->first) > 0;
       Gone gone{it->first, it->second, spot_of(it->first.first, it->first.second)};
       if (begun) gone.hidden.removes = false;
       settled.push_back(std::move(gone));

@@ -110,6 +110,33 @@ class Editing(StoreTest):
         self.assertEqual(self.catalog()[0]["labels"], {"member": 4})
 
 
+class Whole(StoreTest):
+    """A row is removed by `rm commits/ID`; nothing takes half of it away."""
+
+    options = "edit=all,edits=append"
+
+    def test_a_row_is_not_half_removed(self):
+        before, catalog = self.read("rows/0/metadata.json"), self.catalog()
+        self.refused("rm -rf rows/0", "Operation not permitted")
+        self.refused(f"mv rows/0 {self.folder}/row", "Operation not permitted")
+        self.settle()
+        self.assertEqual(self.read("rows/0/metadata.json"), before)
+        self.assertEqual(self.catalog(), catalog)
+
+    def test_keys_that_can_be_removed_are(self):
+        self.ok("mkdir rows/0/metadata/extra; echo 1 > rows/0/metadata/extra/x; rm -r rows/0/metadata/extra")
+        self.settle()
+        self.assertNotIn("extra", self.catalog()[0]["metadata"])
+
+    def test_an_empty_next_is_no_row(self):
+        rows = len(self.catalog())
+        self.refused("mv next rows/", "Bad message")
+        self.assertIn("next: is empty", self.last_error())
+        self.ok("echo hi > next/metadata/note; rm next/metadata/note")  # nothing of it waits at the unmount
+        self.settle()
+        self.assertEqual(len(self.catalog()), rows)
+
+
 class Rows(StoreTest):
     refusals = True
 
@@ -285,7 +312,7 @@ class Pruned(StoreTest):
 
     def test_a_row_pruned_while_it_is_open_stays_readable(self):
         with open(self.path(f"rows/0/{STATE}/noise.npy"), "rb") as file:
-            self.ok("mv next rows/")
+            self.ok("echo '{\"n\": 1}' > next/metadata.json; mv next rows/")
             self.assertEqual(len(self.catalog()), 2)
             self.ok("echo 1 > .ckptree/sweep")
             self.assertEqual(len(file.read()), 160)

@@ -40,6 +40,15 @@ class ObjectTest(MountTest):
         return pickle.load(io.BytesIO(self.stored("archive/data.pkl")))
 
 
+class Whole(ObjectTest):
+    def test_rm_of_all_of_it_removes_nothing(self):
+        before, names = self.stored_object(), sorted(os.listdir(self.path("object")))
+        for command in ("rm -r object/*", "rm -r object", f"mv object {self.folder}/object"):
+            self.refused(command, "Operation not permitted")
+            self.assertEqual(sorted(os.listdir(self.path("object"))), names, command)
+        self.assertEqual(self.stored_object(), before)
+
+
 class Values(ObjectTest):
     def check(self, command, change):
         """`command` must make `change` of what is stored, and nothing else."""

@@ -59,6 +59,15 @@ class Removal(MountTest):
             self.setUp()
             self.assertIn(MEMBER, self.stored_names())
 
+    def test_what_was_refused_before_replaces_nothing(self):
+        number = "metadata/number"
+        self.ok(f"echo 1 > {number}")
+        self.refused(f"echo word > {number}", "Bad message|error")
+        child = self.program(f"os.unlink(os.path.join(os.path.dirname(F), {number!r})); print('gone', flush=True)")
+        self.assertEqual(child.stdout.readline(), "gone\n")
+        self.assertEqual(child.wait(), 0)
+        self.assertTrue(wait_until(lambda: "number" not in self.document()))
+
     def test_an_unlink_hides_the_name_from_the_remover_alone(self):
         child = self.program(
             "os.unlink(F); print(os.path.exists(F), 'metadata.json' in os.listdir(os.path.dirname(F)), flush=True)\n"

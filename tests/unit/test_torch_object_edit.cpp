@@ -200,6 +200,7 @@ TEST_CASE("rm -r removes one thing after the other, whatever it is", "[object]")
                                                                        {kArraysPickle, "objects"},
                                                                        {kOmegaPickle, "config"}}));
   Pickle p(pickle);
+  if (p.names("object").size() == 1) p.write("object/kept", "1");  // the last key has to stay
   const std::string above = "object/" + top;
   const std::function<void(const std::string&)> remove = [&](const std::string& path) {
     if (p.find(path)->kind == Node::Kind::directory) {
@@ -215,6 +216,16 @@ TEST_CASE("rm -r removes one thing after the other, whatever it is", "[object]")
   remove(above);
   CHECK_FALSE(p.find(above));
   CHECK(p.waiting().empty());
+  check_stored(p);
+}
+
+TEST_CASE("the last key of the object stays", "[object]") {
+  Pickle p(kOmegaPickle);
+  CHECK(code_of([&] { p.edit(Op::Kind::remove_tree, "object/config"); }) == Errc::last_one);
+  p.write("object/other", "1");
+  p.edit(Op::Kind::remove_tree, "object/config");
+  CHECK(code_of([&] { p.remove("object/other"); }) == Errc::last_one);
+  CHECK(p.names("object") == Names{"other"});
   check_stored(p);
 }
 

@@ -37,8 +37,12 @@ Node states_node(const State& state, const std::string& name, const std::optiona
 }
 
 State with_next(const State& state, const Op& op, Next next) {
+  // A document that was emptied again is one that nobody wrote.
+  for (auto of : {&Next::metadata, &Next::labels})
+    if (op.kind != Op::Kind::write && next.*of && (next.*of)->text() == "{}\n") next.*of = nullptr;
   next.touched.insert(op.path);
   if (!op.to.empty()) next.touched.insert(op.to);
+  if (next.is_empty()) next.touched.clear();
   State changed = state;
   changed.next = std::make_shared<const Next>(std::move(next));
   return changed;
@@ -134,6 +138,7 @@ State edit_next(const State& state, const Match&, const Op& op) {
   if (!is_shown(state)) throw Error(Errc::immutable, place + ": a new row needs -o edit=all");
   if (op.kind != Op::Kind::rename || op.to.size() != 2 || op.to[0] != "rows")
     throw Error(Errc::immutable, place + ": can only be moved below rows/, where it becomes a row");
+  if (state.next->is_empty()) throw Error(Errc::rejected, place + ": is empty; a row has metadata or states");
   State changed = state;
   changed.added.push_back(
       std::make_shared<const Written>(written(*state.next, state.rows->empty() ? nullptr : state.rows->back().get())));

@@ -22,6 +22,8 @@ struct Next {
   /// Below states/: files, and directories (no content).
   std::map<TreePath, std::optional<Recipe>> states;
   std::set<TreePath> touched;  // by edits, from the top of the tree
+
+  bool is_empty() const noexcept { return !metadata && !labels && states.empty(); }
 };
 
 /// A row that was written and has no commit yet. What a commit adds: its id, when it is saved.

@@ -190,6 +190,15 @@ class Edit {
     }
   }
 
+  /// Whether a dict has no other key. What was removed before stays among the names, without a value.
+  bool is_last_key(const ObjectPlace& at) const {
+    const auto& all = at.directory->entries();
+    const auto is_key = [&](const ObjectNames::Named& n) {
+      return n.child.part == Part::entry && !n.child.fixed && graph_.at(n.child.slot) != kNone;
+    };
+    return is_key(*at.named) && std::count_if(all.begin(), all.end(), is_key) == 1;
+  }
+
   State remove() {
     const std::string place = to_string(op_.path);
     if (names_.empty()) throw Error(Errc::immutable, place + ": is the whole object");
@@ -197,6 +206,8 @@ class Edit {
     const bool directory = at.view.look == Look::directory && !is_link(state_, at);
     if (directory && op_.kind == Op::Kind::remove && !is_empty(at, names_))
       throw Error(Errc::not_empty, place + ": not empty");
+    if (names_.size() == 1 && is_last_key(at))
+      throw Error(Errc::last_one, place + ": the last key of the object cannot be removed");
     State next = state_;
     if (at.named->child.fixed) {
       forget_parted(next);
