@@ -1,0 +1,187 @@
+#include "codec/ocdbt/database.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <system_error>
+
+#include "ckptree/error.hpp"
+#include "codec/ocdbt/envelope.hpp"
+#include "codec/ocdbt/manifest.hpp"
+#include "codec/ocdbt/node.hpp"
+
+namespace ckptree::ocdbt {
+namespace {
+
+// A manifest has some hundred bytes for a version, and orbax keeps few.
+constexpr std::uint64_t kMaxManifest = std::uint64_t{64} << 20;
+// Decoded nodes that are kept, but for the one used last.
+constexpr std::uint64_t kKeptNodes = std::uint64_t{128} << 20;
+constexpr Bytes kManifestName = "manifest.ocdbt";
+
+/// The nodes used last.
+class NodeCache {
+ public:
+  Ptr<Node> find(const std::string& key) const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    const auto found = nodes_.find(key);
+    if (found == nodes_.end()) return nullptr;
+    by_use_.erase(found->second.used);
+    found->second.used = ++clock_;
+    by_use_.emplace(clock_, key);
+    return found->second.node;
+  }
+
+  void keep(const std::string& key, const Ptr<Node>& node) const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (!nodes_.emplace(key, Kept{node, ++clock_}).second) return;
+    by_use_.emplace(clock_, key);
+    cost_ += node->cost();
+    while (cost_ > kKeptNodes && by_use_.size() > 1) {
+      const auto oldest = nodes_.find(by_use_.begin()->second);
+      cost_ -= oldest->second.node->cost();
+      nodes_.erase(oldest);
+      by_use_.erase(by_use_.begin());
+    }
+  }
+
+ private:
+  struct Kept {
+    Ptr<Node> node;
+    std::uint64_t used;
+  };
+  mutable std::mutex mutex_;  // guards the rest; nothing is taken while it is held
+  mutable std::map<std::string, Kept> nodes_;
+  mutable std::map<std::uint64_t, std::string> by_use_;  // the first was used longest ago
+  mutable std::uint64_t cost_ = 0, clock_ = 0;
+};
+
+class Database final : public zarr::KeyValues {
+ public:
+  Database(Ptr<Source> source, std::string directory) : source_(std::move(source)), directory_(std::move(directory)) {
+    Manifest manifest = manifest_at(std::string(kManifestName));
+    if (manifest.numbered) manifest = newest();
+    root_ = std::move(manifest.root);
+  }
+
+  std::optional<Recipe> find(const std::string& key) const override {
+    if (!root_) return std::nullopt;
+    Bytes rest = key;
+    Location at = root_->at;
+    for (unsigned height = root_->height;; --height) {
+      const Ptr<Node> node = node_at(at, height);
+      const auto found = node->find(rest);
+      if (!found) return std::nullopt;
+      if (const auto* text = std::get_if<Bytes>(&*found)) return Recipe::literal(std::string(*text));
+      if (const auto* value = std::get_if<Location>(&*found)) return value_at(*value);
+      const auto& child = std::get<Node::Child>(*found);
+      rest.remove_prefix(child.common);
+      at = child.at;
+    }
+  }
+
+ private:
+  std::string below(const std::string& path) const { return directory_.empty() ? path : directory_ + "/" + path; }
+
+  Manifest manifest_at(const std::string& name) const {
+    const Ptr<File> file = source_->open(below(name));
+    const std::uint64_t size = file->size();
+    const std::string bytes = Recipe::extent(file, 0, size, "").text(kMaxManifest, file->name());
+    return parse_manifest(bytes, file->name());
+  }
+
+  /// Of a numbered manifest: the file with the highest number; without one the database is empty.
+  Manifest newest() const {
+    constexpr Bytes kPrefix = "manifest.";
+    std::string last;
+    for (const std::string& name : source_->list(directory_)) {
+      if (name.size() != kPrefix.size() + 16 || name.compare(0, kPrefix.size(), kPrefix) != 0) continue;
+      if (name.find_first_not_of("0123456789abcdef", kPrefix.size()) != std::string::npos) continue;
+      last = std::max(last, name);
+    }
+    if (last.empty()) return {};
+    Manifest manifest = manifest_at(last);
+    const std::string number = last.substr(kPrefix.size());
+    if (manifest.numbered || manifest.generation != std::stoull(number, nullptr, 16))
+      throw Error(Errc::corrupt, source_->path() + "/" + below(last) + ": expected the manifest of generation " +
+                                     std::to_string(std::stoull(number, nullptr, 16)) + ", got " +
+                                     (manifest.numbered ? "none" : std::to_string(manifest.generation)));
+    return manifest;
+  }
+
+  /// The bytes of a location, checked against its file.
+  Recipe extent(const Location& at) const {
+    const Ptr<File> file = file_at(at.file.path);
+    if (at.offset > file->size() || at.size > file->size() - at.offset)
+      throw Error(Errc::corrupt, file->name() + ": " + std::to_string(at.size) + " bytes from " +
+                                     std::to_string(at.offset) + " are referred to, the file has " +
+                                     std::to_string(file->size()));
+    return Recipe::extent(file, at.offset, at.size, "");
+  }
+
+  Recipe value_at(const Location& at) const {
+    Recipe value = extent(at);
+    const Fingerprint f = file_at(at.file.path)->fingerprint();
+    value.tag = "ocdbt:" + at.file.path;
+    for (const std::uint64_t n :
+         {at.offset, at.size, f.device, f.inode, f.size, static_cast<std::uint64_t>(f.mtime_ns)})
+      value.tag += ":" + std::to_string(n);
+    return value;
+  }
+
+  Ptr<Node> node_at(const Location& at, unsigned height) const {
+    const std::string key = at.file.path + '\0' + std::to_string(at.file.base_size) + ":" + std::to_string(at.offset) +
+                            ":" + std::to_string(at.size) + ":" + std::to_string(height);
+    if (Ptr<Node> node = nodes_.find(key)) return node;
+    const Recipe encoded = extent(at);
+    const std::string place = source_->path() + "/" + below(at.file.path) + ": node at " + std::to_string(at.offset);
+    const auto node = std::make_shared<Node>(encoded.text(kMaxNode, place), height, at.file.base(), place);
+    nodes_.keep(key, node);
+    return node;
+  }
+
+  /// A file of nodes or values, open while it is read.
+  Ptr<File> file_at(const std::string& path) const {
+    {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      const auto found = files_.find(path);
+      if (found != files_.end()) return found->second;
+    }
+    if (!zarr::is_plain_path(path))
+      throw Error(Errc::corrupt, source_->path() + "/" + below(std::string(kManifestName)) +
+                                     ": refers to a path that leads elsewhere: '" + path + "'");
+    const auto open = [source = source_, name = below(path)] { return source->open(name); };
+    const Ptr<File> file = reopening_file(*present(path, open), open);
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return files_.emplace(path, file).first->second;
+  }
+
+  template <class Open>
+  Ptr<File> present(const std::string& path, const Open& open) const {
+    try {
+      return open();
+    } catch (const std::system_error& e) {
+      if (e.code().value() != ENOENT && e.code().value() != ENOTDIR) throw;
+    } catch (const Error& e) {
+      if (e.code() != Errc::not_found) throw;  // of a source in memory
+    }
+    throw Error(Errc::corrupt,
+                source_->path() + "/" + below(path) + ": the database needs this file, and it is missing");
+  }
+
+  const Ptr<Source> source_;
+  const std::string directory_;
+  std::optional<Root> root_;
+  NodeCache nodes_;
+  mutable std::mutex mutex_;  // guards files_; nothing is taken while it is held
+  mutable std::map<std::string, Ptr<File>> files_;
+};
+
+}  // namespace
+
+Ptr<zarr::KeyValues> open_database(Ptr<Source> source, const std::string& directory) {
+  return std::make_shared<Database>(std::move(source), directory);
+}
+
+}  // namespace ckptree::ocdbt
