@@ -41,8 +41,10 @@ void Mount::State::let_go(const std::shared_ptr<View>& view) {
       if (inode.kind != Inode::Kind::model || inode.node.kind != Node::Kind::file) continue;
       if (inode.pins == 0 && inode.lookups == 0) continue;
       const auto& pieces = inode.node.content.pieces;
+      // A file that is opened for each read holds nothing.
       const bool holds = std::any_of(pieces.begin(), pieces.end(), [](const Recipe::Piece& p) {
-        return !std::holds_alternative<std::string>(p.from);
+        const auto* extent = std::get_if<std::pair<Ptr<File>, std::uint64_t>>(&p.from);
+        return extent ? extent->first->descriptor() >= 0 : std::holds_alternative<Ptr<Computed>>(p.from);
       });
       if (holds && inodes.view_of(inode) == view) known.push_back({ino, inodes.path_of(inode), inode.node.content.tag});
     }
