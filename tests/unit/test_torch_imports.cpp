@@ -1,5 +1,6 @@
 #include "formats/torch/imports.hpp"
 #include "pickled_checkpoint.hpp"
+#include "torch_objects.hpp"
 
 using namespace ckptree;
 using namespace ckptree_test;
@@ -116,6 +117,17 @@ TEST_CASE("what has no meaning below imports/ is refused", "[imports]") {
   Pickle read_only(objects(), ViewOptions{});
   CHECK(rename(read_only, "m/A", "m/X") == Errc::immutable);
   CHECK(read_only.find("imports/m/A")->saving == Node::Saving::none);
+}
+
+TEST_CASE("what torch makes tensors with keeps its name", "[imports]") {
+  Pickle p(kLightningPickle);
+  const Names before = p.tensors();
+  p.edit(Op::Kind::make_dir, "imports/m");
+  CHECK(code_of([&] { p.remove("imports/torch._utils/_rebuild_tensor_v2"); }) == Errc::immutable);
+  CHECK(rename(p, "torch._utils/_rebuild_tensor_v2", "m/f") == Errc::immutable);
+  CHECK(rename(p, "torch/FloatStorage", "torch/DoubleStorage") == Errc::immutable);
+  CHECK(rename(p, "torch/FloatStorage", "m/FloatStorage") == std::nullopt);
+  CHECK(p.tensors().size() == before.size());
 }
 
 TEST_CASE("names that are too long to list are told", "[imports]") {
