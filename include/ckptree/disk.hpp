@@ -46,6 +46,8 @@ struct Disk {
   virtual void rename(const std::string& from, const std::string& path) = 0;
   /// Each becomes what the other was, in one step. @return false where the filesystem cannot
   virtual bool exchange(const std::string& from, const std::string& path) = 0;
+  /// Of a directory.
+  virtual void set_mtime(const std::string& path, std::int64_t nanoseconds) = 0;
   virtual void sync_dir(const std::string& path) = 0;
   /// No error when there is none.
   virtual void remove(const std::string& path) = 0;

@@ -28,6 +28,7 @@ struct ViewOptions {
   bool overwrite = false;                           // -o mode=overwrite: a new row replaces those of equal labels
   std::optional<std::uint64_t> history_size;        // -o history_size=: rows of equal labels that are kept
   std::optional<std::uint64_t> rank, world_size;    // -o rank=, -o world_size=: of the rows that are written
+  std::string checkpointable;                       // -o checkpointable=; empty: as Orbax resolves AUTO
   std::string store_name;                           // of e2s:NAME; empty: told by what is stored
   /// Whether something is a checkpoint: what a collection shows of a folder.
   std::function<bool(const std::string& path)> is_checkpoint;

@@ -36,6 +36,7 @@ struct Step {
     remove_tree,      // `path` goes with all that is below it; none is no error
     sync_dir,         // the names in directory `path` survive power loss
     remove,           // `path` goes; none is no error
+    restore_time,     // directory `path` gets the mtime back that it had before the first step
   };
   Kind kind;
   std::string path, from;

@@ -11,13 +11,15 @@
 #include "commit/store.hpp"
 #include "formats/collection/format.hpp"
 #include "formats/earth2studio/format.hpp"
+#include "formats/orbax/format.hpp"
 #include "formats/torch/format.hpp"
 
 namespace ckptree::cli {
 
 namespace {
 
-const Format* const kFormats[] = {&torch_format(), &earth2studio_format(), &collection_format()};
+const Format* const kFormats[] = {&torch_format(), &earth2studio_format(), &orbax_format(), &orbax_steps_format(),
+                                  &collection_format()};
 
 const Format& format_of(const Ptr<Source>& source, const Options& options) {
   for (const Format* f : kFormats)
@@ -60,7 +62,7 @@ std::shared_ptr<Session> open_session(const std::string& given, const Options& w
     store.view = options.view;
     store.split_links = options.split_links;
     const Format& format = format_of(source, options);
-    const bool hides = &format == &collection_format() && !wanted.data;
+    const bool hides = (&format == &collection_format() || &format == &orbax_steps_format()) && !wanted.data;
     store.view.is_checkpoint = is_checkpoint;
     store.view.open_nested = [wanted, hides](const std::string& nested) {
       Options inner = wanted;  // what named this one does not name those in it

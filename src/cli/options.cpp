@@ -77,8 +77,15 @@ void set_missing(Options& o, const std::string& v) {
 }
 
 void set_kind(Options& o, const std::string& v) {
-  if (v != "torch" && v != "earth2studio" && v != "collection") refuse("kind", "torch, earth2studio or collection", v);
+  constexpr const char* known[] = {"torch", "earth2studio", "orbax", "orbax-steps", "collection"};
+  if (std::none_of(std::begin(known), std::end(known), [&](const char* kind) { return v == kind; }))
+    refuse("kind", "torch, earth2studio, orbax, orbax-steps or collection", v);
   o.kind = v;
+}
+
+void set_checkpointable(Options& o, const std::string& v) {
+  if (v.empty() || v.find('/') != std::string::npos) refuse("checkpointable", "the name of a checkpointable, or none", v);
+  o.view.checkpointable = v;
 }
 
 template <std::uint64_t Most>
@@ -109,7 +116,8 @@ constexpr Option kOwn[] = {
      [](Options& o, const std::string&) { o.view.read_only = true; }},
     {"edit", "documents|all", "documents", nullptr, "what can be edited",
      [](Options& o, const std::string& v) { o.view.edit_all = choice("edit", v, "documents", "all"); }},
-    {"kind", "torch|earth2studio|collection", nullptr, nullptr, "take the source for this kind, whatever it looks like",
+    {"kind", "KIND", nullptr, nullptr,
+     "take the source for torch, earth2studio, orbax, orbax-steps or collection",
      set_kind},
     {"name", "NAME", "anemoi.json", nullptr, "file name of the metadata member", set_name},
     {"folder", "FOLDER", "anemoi-metadata", nullptr, "where in the archive new metadata goes", set_folder},
@@ -126,6 +134,8 @@ constexpr Option kOwn[] = {
        o.view.no_data = false;
        o.data = true;
      }},
+    {"checkpointable", "NAME|none", nullptr, nullptr,
+     "of a checkpoint of Orbax, what pytree leads to (default: as Orbax resolves AUTO)", set_checkpointable},
     {"rank", "N", nullptr, nullptr, "of a store with ranks, this one alone",
      [](Options& o, const std::string& v) { o.view.rank = counted<999'999>("rank", v, "the number of a rank"); }},
     {"world_size", "N", nullptr, nullptr, "how many ranks the run has whose rows are written",

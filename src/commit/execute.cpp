@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <system_error>
 
 #include "ckptree/error.hpp"
@@ -22,6 +23,7 @@ const char* words_for(Step::Kind kind) {
     case Step::Kind::make_dir: return "making a directory";
     case Step::Kind::link: return "linking what stays as it is";
     case Step::Kind::exchange: return "putting the new file into place";
+    case Step::Kind::restore_time: return "keeping the time of the directory";
     case Step::Kind::remove:
     case Step::Kind::remove_tree: return "removing what is no longer needed";
   }
@@ -50,6 +52,7 @@ void run(const Step& step, Disk& disk) {
     case Step::Kind::make_dir: return disk.make_dir(step.path);
     case Step::Kind::link: return link(step, disk);
     case Step::Kind::exchange: return;  // put_in_place
+    case Step::Kind::restore_time: return;  // KeptTimes
     case Step::Kind::remove: return disk.remove(step.path);
     case Step::Kind::remove_tree: return disk.remove_tree(step.path);
   }
@@ -124,6 +127,34 @@ class Cleanup {
   std::string path_;
 };
 
+/// The times of directories that a plan leaves as they were, also when it fails.
+class KeptTimes {
+ public:
+  KeptTimes(Disk& disk, const Plan& plan) : disk_(disk) {
+    for (const Step& s : plan.steps)
+      if (s.kind == Step::Kind::restore_time) times_[s.path] = disk.fingerprint(s.path).mtime_ns;
+  }
+  ~KeptTimes() {
+    if (done_) return;
+    for (const auto& [path, time] : times_) {
+      try {
+        disk_.set_mtime(path, time);
+      } catch (...) {
+        // The failure that led here is told.
+      }
+    }
+  }
+  KeptTimes(const KeptTimes&) = delete;
+  KeptTimes& operator=(const KeptTimes&) = delete;
+  void restore(const std::string& path) { disk_.set_mtime(path, times_.at(path)); }
+  void dismiss() { done_ = true; }
+
+ private:
+  Disk& disk_;
+  std::map<std::string, std::int64_t> times_;
+  bool done_ = false;
+};
+
 }  // namespace
 
 Fingerprint fingerprint_or_none(Disk& disk, const std::string& path) {
@@ -138,6 +169,7 @@ Fingerprint fingerprint_or_none(Disk& disk, const std::string& path) {
 void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
   const auto lock = disk.lock(plan.lock.empty() ? plan.target : plan.lock);
   compare(plan, seen, disk);
+  KeptTimes times(disk, plan);  // restored once the temporary is gone
   Cleanup temporary(disk, plan.temporary);
   bool in_place = false;  // the commit point is behind us
   const Step* step = nullptr;
@@ -152,6 +184,7 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
       const bool commits = replaces && s.path == plan.target;
       if (commits) compare(plan, seen, disk);
       if (s.kind == Step::Kind::exchange) put_in_place(s, seen, disk);
+      else if (s.kind == Step::Kind::restore_time) times.restore(s.path);
       else run(s, disk);
       in_place |= commits;
     }
@@ -167,6 +200,7 @@ void execute(const Plan& plan, const Fingerprint& seen, Disk& disk) {
     throw std::system_error(e.code(), place() + action_of(e));
   }
   temporary.dismiss();
+  times.dismiss();
 }
 
 }  // namespace ckptree

@@ -62,6 +62,7 @@ class MemoryDisk final : public Disk {
   void make_dir(const std::string& path) override;
   void rename(const std::string& from, const std::string& path) override;
   bool exchange(const std::string& from, const std::string& path) override;
+  void set_mtime(const std::string& path, std::int64_t nanoseconds) override;
   void sync_dir(const std::string& path) override;
   void remove(const std::string& path) override;
   void remove_tree(const std::string& path) override;

@@ -169,6 +169,22 @@ class RealDisk final : public Disk {
 
   Names list(const std::string& path) override { return open_source(path)->list(""); }
 
+  void set_mtime(const std::string& path, std::int64_t nanoseconds) override {
+    constexpr std::int64_t second = 1'000'000'000;
+    std::int64_t seconds = nanoseconds / second, rest = nanoseconds % second;
+    if (rest < 0) {
+      --seconds;
+      rest += second;
+    }
+    struct timespec times[2]{};
+    times[0].tv_nsec = UTIME_OMIT;
+    times[1].tv_sec = static_cast<time_t>(seconds);
+    times[1].tv_nsec = static_cast<long>(rest);
+    const Fd fd = open_or_throw(path, O_RDONLY | O_DIRECTORY);
+    // EPERM: of another owner's directory that we may write to; the commit is no worse than any program's then.
+    if (::futimens(fd.get(), times) != 0 && errno != EPERM) throw_errno("set the time of " + path);
+  }
+
   void sync_dir(const std::string& path) override {
     const Fd fd = open_or_throw(path, O_RDONLY | O_DIRECTORY);
     // EINVAL: a filesystem that makes names durable by itself.

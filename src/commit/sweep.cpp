@@ -132,10 +132,11 @@ std::size_t sweep_temporaries(const std::string& path) {
   std::size_t swept = 0;
   if (!dir) return swept;
   for (const std::string& name : names_in(dir.get())) {
-    const bool is_directory = starts_with(name, prefix + "scratch-") || starts_with(name, prefix + "stage-");
+    const bool stage = starts_with(name, prefix + "stage-");  // of a directory: another one, or the one file that is new
+    const bool is_directory = starts_with(name, prefix + "scratch-") || stage;
     if (!is_directory && !starts_with(name, prefix + "commit-")) continue;
     try {
-      swept += sweep(dir.get(), name, is_directory);
+      if (sweep(dir.get(), name, is_directory) || (stage && sweep(dir.get(), name, false))) ++swept;
     } catch (const std::exception& e) {
       log(above + name + ": left by a process that is gone, cannot be swept: " + e.what());
     }

@@ -114,7 +114,7 @@ TEST_CASE("a value that is not one of those expected is refused with them", "[op
   require_refusal("edit=some", "-o edit=some: expected documents or all");
   require_refusal("remove=", "-o remove=: expected metadata or all");
   require_refusal("links=cut", "-o links=cut: expected keep or split");
-  require_refusal("kind=orbax", "-o kind=orbax: expected torch, earth2studio or collection");
+  require_refusal("kind=onnx", "-o kind=onnx: expected torch, earth2studio, orbax, orbax-steps or collection");
   require_refusal("flush_interval=0", "-o flush_interval=0: expected auto, none, or a number from 1 on");
   require_refusal("flush_interval=often", "-o flush_interval=often: expected auto, none, or a number from 1 on");
   require_refusal("name=a/b", "-o name=a/b: expected a file name");

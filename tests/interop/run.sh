@@ -1,5 +1,5 @@
 #!/bin/sh
-# The suite `interop`: what the real torch and the real anemoi-utils wrote, edited through a mount, read by them again.
+# The suite `interop`: what the real torch, anemoi-utils, Earth2Studio and Orbax wrote, edited through a mount, read by them again.
 # Arguments: CKPTREE FOLDER. The virtual environment is made once, in FOLDER/venv.
 #
 # Where the libraries cannot be installed it ends with 77 and a sentence, or, with CKPTREE_REQUIRE_INTEROP=1, fails.
@@ -31,7 +31,7 @@ if ! cat "$here/requirements.txt" "$here/no-deps.txt" | cmp -s - "$venv/installe
 fi
 
 result=0
-for suite in test_interop test_object test_tensors test_migrations test_stores; do
+for suite in test_interop test_object test_tensors test_migrations test_stores test_orbax; do
   PYTHONDONTWRITEBYTECODE=1 TQDM_DISABLE=1 "$venv/bin/python" "$here/$suite.py" "$ckptree" "$folder"
   status=$?
   [ $status -eq 77 ] && cannot "no /dev/fuse"

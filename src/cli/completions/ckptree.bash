@@ -1,6 +1,6 @@
 # bash completion for ckptree                                                              -*- shell-script -*-
 
-_ckptree_options='ro edit= kind= name= folder= remove= missing= migrations= nodata data rank= world_size=
+_ckptree_options='ro edit= kind= name= folder= remove= missing= migrations= nodata data checkpointable= rank= world_size=
   level= edits= mode= history_size= create sweep flush_interval= links= scratch_limit= allow_other
   allow_root umask= uid= gid= attr_timeout= entry_timeout= fsname= subtype='
 
@@ -31,7 +31,7 @@ _ckptree() {
     [[ $current == '=' ]] && option=$previous current=
     case ${option##*,} in
       edit) COMPREPLY=($(compgen -W 'documents all' -- "$current")) ;;
-      kind) COMPREPLY=($(compgen -W 'torch earth2studio collection' -- "$current")) ;;
+      kind) COMPREPLY=($(compgen -W 'torch earth2studio orbax orbax-steps collection' -- "$current")) ;;
       remove) COMPREPLY=($(compgen -W 'metadata all' -- "$current")) ;;
       flush_interval) COMPREPLY=($(compgen -W 'auto 1 none' -- "$current")) ;;
       level) COMPREPLY=($(compgen -W '0 1 2' -- "$current")) ;;

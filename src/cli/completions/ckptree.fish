@@ -34,7 +34,10 @@ function __ckptree_options
         nodata\t'hide the data of tensors' \
         data\t'show the data of tensors' \
         kind=earth2studio\t'take the source for this kind' \
+        kind=orbax\t'take the source for this kind' \
+        kind=orbax-steps\t'take the source for this kind' \
         kind=collection\t'take the source for this kind' \
+        checkpointable=\t'what pytree leads to' \
         rank=\t'of a store with ranks, this one alone' \
         world_size=\t'how many ranks the run has' \
         level=0\t'hide the states of rows' \

@@ -9,8 +9,6 @@
 namespace ckptree::earth2studio {
 namespace {
 
-constexpr std::int64_t kNanoseconds = 1'000'000'000;
-
 std::shared_ptr<const Document> document(const Json& value, const char* place) {
   return std::make_shared<const Document>(dumps(value) + "\n", place, std::timespec{}, true);
 }
@@ -22,29 +20,6 @@ bool is_inside(const std::string& path) {
 }
 
 }  // namespace
-
-std::timespec mtime_of(const File& file) {
-  const std::int64_t ns = file.fingerprint().mtime_ns;
-  std::timespec time{};
-  time.tv_sec = ns / kNanoseconds;
-  time.tv_nsec = static_cast<long>(ns % kNanoseconds);
-  if (time.tv_nsec < 0) {
-    --time.tv_sec;
-    time.tv_nsec += static_cast<long>(kNanoseconds);
-  }
-  return time;
-}
-
-Ptr<File> shown_file(const Ptr<Source>& source, const std::string& path) {
-  return reopening_file(*source->open(path), [source, path] { return source->open(path); });
-}
-
-Recipe whole_file(const Ptr<File>& file) {
-  const Fingerprint seen = file->fingerprint();
-  std::string tag = "file:" + std::to_string(seen.device) + ":" + std::to_string(seen.inode) + ":" +
-                    std::to_string(seen.size) + ":" + std::to_string(seen.mtime_ns);
-  return Recipe::extent(file, 0, file->size(), std::move(tag));
-}
 
 Row::Row(const Row& other)
     : source_(other.source_),

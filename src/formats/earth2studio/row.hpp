@@ -10,6 +10,7 @@
 #include "formats/document/document.hpp"
 #include "formats/earth2studio/catalog.hpp"
 #include "formats/lazy.hpp"
+#include "formats/stored.hpp"
 
 namespace ckptree::earth2studio {
 
@@ -78,12 +79,5 @@ class Row {
 };
 
 using Rows = std::vector<std::shared_ptr<const Row>>;
-
-std::timespec mtime_of(const File& file);
-/// A file of a store, to be shown: open only while somebody reads it.
-/// @throws as Source::open
-Ptr<File> shown_file(const Ptr<Source>& source, const std::string& path);
-/// All of a stored file; its tag is the file itself, so that a hard link of it keeps its number.
-Recipe whole_file(const Ptr<File>& file);
 
 }  // namespace ckptree::earth2studio

@@ -1,8 +1,6 @@
 #include "formats/earth2studio/rows.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "ckptree/error.hpp"
 
@@ -63,41 +61,11 @@ bool Table::has(const State& state, const std::string& identity) {
 }
 
 std::optional<Node> Table::find_raw(const State& state, const TreePath& path) {
-  const std::string relative = to_string(path);
-  Node node = directory_node(state);
-  try {
-    const Ptr<File> file = shown_file(state.store->source, relative);
-    node.kind = Node::Kind::file;
-    node.content = whole_file(file);
-    node.mtime = mtime_of(*file);
-    return node;
-  } catch (const Error&) {
-    // A directory, or nothing that can be shown.
-  } catch (const std::system_error& e) {
-    if (e.code().value() != EISDIR) return std::nullopt;
-  }
-  try {
-    state.store->source->list(relative);
-    return node;
-  } catch (const std::system_error&) {
-    return std::nullopt;
-  }
+  return stored_node(state.store->source, path, state.store->mtime);
 }
 
 void Table::list_raw(const State& state, const TreePath& path, const Each& each) {
-  const std::string place = "raw/" + to_string(path);
-  Names names;
-  try {
-    names = state.store->source->list(to_string(path));
-  } catch (const std::system_error& e) {
-    throw Error(e.code().value() == ENOTDIR ? Errc::not_directory : Errc::not_found, place + ": no such directory");
-  }
-  for (const std::string& name : names) {
-    TreePath child = path;
-    child.push_back(name);
-    const auto node = find_raw(state, child);
-    if (node && !each(name, *node)) return;
-  }
+  list_stored(state.store->source, path, state.store->mtime, each);
 }
 
 }  // namespace ckptree::earth2studio

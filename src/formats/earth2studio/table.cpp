@@ -4,24 +4,11 @@
 
 #include "ckptree/error.hpp"
 #include "formats/earth2studio/display.hpp"
+#include "formats/document/table_text.hpp"
 #include "formats/earth2studio/state.hpp"
 
 namespace ckptree::earth2studio {
 namespace {
-
-std::string escaped(Bytes field) {
-  std::string text;
-  for (const char c : field) {
-    switch (c) {
-      case '\\': text += "\\\\"; break;
-      case '\t': text += "\\t"; break;
-      case '\n': text += "\\n"; break;
-      case '\r': text += "\\r"; break;
-      default: text += c;
-    }
-  }
-  return text;
-}
 
 /// A directory of a source as a source of its own.
 class Below final : public Source {

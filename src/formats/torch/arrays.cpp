@@ -3,7 +3,7 @@
 #include "ckptree/error.hpp"
 #include "codec/npy/npy.hpp"
 #include "formats/torch/state.hpp"
-#include "formats/torch/table_text.hpp"
+#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

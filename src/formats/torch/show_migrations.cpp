@@ -5,7 +5,7 @@
 #include "formats/torch/migrations.hpp"
 #include "formats/torch/object_place.hpp"
 #include "formats/torch/state.hpp"
-#include "formats/torch/table_text.hpp"
+#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

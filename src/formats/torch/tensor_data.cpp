@@ -7,7 +7,7 @@
 #include "codec/npy/gather.hpp"
 #include "codec/npy/npy.hpp"
 #include "formats/torch/storages.hpp"
-#include "formats/torch/table_text.hpp"
+#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "codec/json/json.hpp"
 #include "formats/torch/literal.hpp"
-#include "formats/torch/table_text.hpp"
+#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

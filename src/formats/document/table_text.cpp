@@ -1,6 +1,6 @@
-#include "formats/torch/table_text.hpp"
+#include "formats/document/table_text.hpp"
 
-namespace ckptree::torch {
+namespace ckptree {
 
 std::string shape_text(const std::vector<std::uint64_t>& shape) {
   if (shape.empty()) return "scalar";
@@ -23,4 +23,4 @@ std::string escaped(Bytes field) {
   return text;
 }
 
-}  // namespace ckptree::torch
+}  // namespace ckptree
