@@ -62,6 +62,7 @@ def type_into(command, keys, env, cwd, timeout=30):
             status = None
         else:
             status = process.returncode
+            _read(ours, screen, time.monotonic() + timeout)  # what it wrote last
         os.close(ours)
         errors.seek(0)
         said = ASKED.sub("", errors.read().decode(errors="replace"))
