@@ -304,6 +304,23 @@ TEST_CASE("arrays are renamed and removed, and their content is only shown", "[o
   CHECK(code_of([&] { p.rename("object/g.npy", "object/g"); }) == Errc::invalid);
 }
 
+TEST_CASE("a key of a dict comes once, though an array and a scalar of it have two names", "[object]") {
+  Pickle p(kArraysPickle);
+  CHECK(code_of([&] { p.write("object/f", "5"); }) == Errc::exists);
+  REQUIRE_THROWS_WITH(p.write("object/f", "5"), says("object/f: the same key is there already, as f.npy"));
+  CHECK(code_of([&] { p.edit(Op::Kind::make_dir, "object/f"); }) == Errc::exists);
+  CHECK(code_of([&] { p.rename("object/x", "object/f"); }) == Errc::exists);
+  CHECK(code_of([&] { p.rename("object/f.npy", "object/x.npy"); }) == Errc::exists);
+  p.remove("object/f.npy");
+  p.rename("object/x", "object/f");
+  check_stored(p);
+  Pickle numbers(kValuesPickle);  // 0, None and (1, 'a') are keys in it
+  for (const char* same : {"False", "0.0", "-0.0"})
+    CHECK(code_of([&] { numbers.write(std::string("object/keys/") + same, "1"); }) == Errc::exists);
+  numbers.write("object/keys/True", "1");
+  CHECK(code_of([&] { numbers.write("object/keys/1", "1"); }) == Errc::exists);
+}
+
 TEST_CASE("what can only be shown is refused", "[object]") {
   Pickle p(kValuesPickle);
   for (const char* name : {"complex", "bytes", "np", "fixed/x"})

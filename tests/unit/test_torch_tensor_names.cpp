@@ -143,6 +143,31 @@ TEST_CASE("a storage goes with the last tensor of it", "[torch_tensor_names]") {
         "tensors/other: the last tensor cannot be removed");
 }
 
+TEST_CASE("a storage stays as long as anything names it, also what torch does not know", "[torch_tensor_names]") {
+  const std::string unknown =
+      py::tuple({py::str("storage"), py::global("m", "Storage"), py::str("0"), py::str("cpu"), py::integer(2)}) + "Q";
+  Archive a;
+  a.torch("m/data.pkl",
+          py::pickle(py::dict({{"one", py::floats("0", 2)}, {"x", unknown}, {"two", py::floats("1", 2)}})))
+      .torch("m/data/0", "00000000")
+      .torch("m/data/1", "11111111");
+  Mounted m(a.torch("m/version", "3\n"), edit_all());
+  m.remove("tensors/one");
+  m.commit();
+  CHECK(storages_of(m) == Names{"0", "1"});
+}
+
+TEST_CASE("a tensor does not get the key of something else", "[torch_tensor_names]") {
+  Archive a;
+  a.torch("m/data.pkl", py::pickle(py::dict({{"w", py::floats("0", 2)}, {"epoch", py::integer(3)}})));
+  Mounted m(a.torch("m/data/0", "00000000").torch("m/version", "3\n"), edit_all());
+  CHECK(failure_of([&] { m.rename("tensors/w", "tensors/epoch"); }, Errc::exists) ==
+        "tensors/epoch: is a key of the same dict already, of something that is no tensor");
+  m.remove("object/epoch");
+  m.rename("tensors/w", "tensors/epoch");
+  CHECK(keys_of(m) == Names{"epoch"});
+}
+
 TEST_CASE("torch is told to look for storages once it cannot compute where they are", "[torch_tensor_names]") {
   const auto is_kept = [](const Names& gone) {
     Mounted m(state_dict({"a", "b", "c", "d"}), edit_all());

@@ -22,6 +22,14 @@ using Keep = Pickled::Keep;
 
 constexpr std::uint64_t kMaxText = 256u << 20;  // a value is a part of a pickle, which has 1 GiB at most
 
+/// To Python 1, 1.0 and True are one key of a dict.
+std::string as_hashed(const std::string& literal) {
+  if (literal == "True") return "1";
+  if (literal == "False" || literal == "-0.0") return "0";
+  const std::size_t point = literal.size() < 2 ? 0 : literal.size() - 2;
+  return literal.substr(point) == ".0" ? literal.substr(0, point) : literal;
+}
+
 /// One edit: finds the places, and makes the next state from this one.
 class Edit {
  public:
@@ -82,20 +90,37 @@ class Edit {
     return *key;
   }
 
+  /// An array and something else may have one key, under two names.
+  /// @param but  the one whose key may be `key`; may be null
+  void refuse_known(const ObjectNames::Directory& directory, const NewKey& key, const ObjectNames::Named* but,
+                    const TreePath& path) const {
+    const bool literal = key.kind != NewKey::Kind::text;
+    for (const ObjectNames::Named& named : directory.entries())
+      if (&named != but && named.child.literal == literal && named.child.part != Part::derived &&
+          graph_.at(named.child.slot) != kNone &&
+          (literal ? as_hashed(named.child.key) == as_hashed(key.text) : named.child.key == key.text))
+        throw Error(Errc::exists, to_string(path) + ": the same key is there already, as " + named.name);
+  }
+
   /// Puts a new entry into a directory.
   void add(const ObjectPlace& parent, const TreePath& path, Id value) {
     const Holder holder = holder_of(state_, parent.view);
     const std::string place = to_string(path);
     if (parent.view.typed) throw Error(Errc::immutable, place + ": OmegaConf wraps its values, none can be added");
+    const auto known = state_.pickled->names()->in(parent.view);
     switch (holder.kind) {
       case Holder::Kind::none: throw Error(Errc::immutable, place + ": nothing can be added to this object");
       case Holder::Kind::list: {
-        const std::size_t next = next_item(state_, *state_.pickled->names()->in(parent.view));
+        const std::size_t next = next_item(state_, *known);
         if (index_of(path.back()) != next)
           throw Error(Errc::invalid, place + ": the next item of this list is " + std::to_string(next));
         return edit_.append(holder.id, value);
       }
-      case Holder::Kind::dict: return edit_.insert(holder.id, make_key(key_named(path)), value);
+      case Holder::Kind::dict: {
+        const NewKey key = key_named(path);
+        refuse_known(*known, key, nullptr, path);
+        return edit_.insert(holder.id, make_key(key), value);
+      }
     }
   }
 
@@ -247,7 +272,9 @@ class Edit {
     if (parent.view.id == from.parent.id) {
       if (from.named->child.part == Part::item)
         throw Error(Errc::invalid, to_string(op_.path) + ": an item of a list has no other name");
-      rename_key(from, key_named(key_name(op_.to, look)));
+      const NewKey key = key_named(key_name(op_.to, look));
+      refuse_known(*from.directory, key, from.named, op_.to);
+      rename_key(from, key);
     } else {
       erase(from, to_string(op_.path));
       add(parent, key_name(op_.to, look), graph_.at(from.slot));

@@ -97,6 +97,9 @@ class Edit {
     const std::string& old = tensors_->name(i);
     if (key == old) return state_;
     if (tensors_->find(key)) throw Error(Errc::exists, to_string(op_.to) + ": exists already");
+    if (pickle::find(graph_, state_.pickled->survey()->directory_of(tensors_->place(i), graph_), key))
+      throw Error(Errc::exists,
+                  to_string(op_.to) + ": is a key of the same dict already, of something that is no tensor");
     edit_.replace(entry_of(i).key_slot(), edit_.text(key));
     follow_prefixes(graph_, edit_, *tensors_, i, key);
     pickle::Graph next = std::move(edit_).finish();

@@ -35,6 +35,11 @@ class Survey {
   /// Whether it is still there in a later graph: neither it nor a directory above it was erased.
   bool is_alive(const pickle::Graph& later, const Tensor& tensor) const;
 
+  /// The dict, or other directory, that a tensor stands in, in this or a later graph.
+  pickle::Id directory_of(const Tensor& tensor, const pickle::Graph& later) const {
+    return later.at(homes_[tensor.home].content);
+  }
+
   /// Whether a directory is shown at this slot; else it is a link to path_of. One that came later is at home anywhere.
   bool is_home(pickle::Id directory, pickle::Slot slot) const;
   /// The names that lead to a directory's home, from object/ on.
