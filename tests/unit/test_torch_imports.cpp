@@ -1,6 +1,7 @@
 #include "formats/torch/imports.hpp"
 #include "pickled_checkpoint.hpp"
 #include "torch_objects.hpp"
+#include "torch_pickle.hpp"
 
 using namespace ckptree;
 using namespace ckptree_test;
@@ -126,8 +127,41 @@ TEST_CASE("what torch makes tensors with keeps its name", "[imports]") {
   CHECK(code_of([&] { p.remove("imports/torch._utils/_rebuild_tensor_v2"); }) == Errc::immutable);
   CHECK(rename(p, "torch._utils/_rebuild_tensor_v2", "m/f") == Errc::immutable);
   CHECK(rename(p, "torch/FloatStorage", "torch/DoubleStorage") == Errc::immutable);
-  CHECK(rename(p, "torch/FloatStorage", "m/FloatStorage") == std::nullopt);
+  CHECK(rename(p, "torch/FloatStorage", "m/FloatStorage") == Errc::immutable);
+  CHECK(code_of([&] { p.edit(Op::Kind::exchange, "imports/torch/FloatStorage", "imports/collections/OrderedDict"); }) ==
+        Errc::immutable);
+  CHECK(rename(p, "torch", "m") == Errc::immutable);
   CHECK(p.tensors().size() == before.size());
+
+  Pickle naked(kObjectsPickle);
+  naked.edit(Op::Kind::make_dir, "imports/m");
+  REQUIRE_THROWS_WITH(
+      naked.edit(Op::Kind::rename, "imports/torch.storage/UntypedStorage", "imports/m/UntypedStorage"),
+      says("torch makes tensors with torch.storage.UntypedStorage, and could not with m.UntypedStorage"));
+  CHECK(rename(naked, "torch.storage", "torch.x") == Errc::immutable);
+}
+
+TEST_CASE("a tensor keeps the dtype that its call has by name, another object need not", "[imports]") {
+  const auto both = [](const std::string& dtype) {
+    return Pickle(py::pickle(py::dict({{"t", py::tensor_v3("uint16", "0", 4, {2}, {1})},
+                                       {"lr", py::global("torch", dtype)},
+                                       {"n", py::integer(1)}})));
+  };
+  Pickle p = both("float32");
+  CHECK(rename(p, "torch/uint16", "torch/uint32") == Errc::immutable);
+  REQUIRE_THROWS_WITH(p.edit(Op::Kind::rename, "imports/torch/uint16", "imports/torch/x"),
+                      says("says what a tensor is made of; with x it would be another"));
+  CHECK(rename(p, "torch/float32", "torch/float16") == std::nullopt);
+  CHECK(p.read("object/lr") == "torch.float16\n");
+  Pickle same = both("uint16");
+  CHECK(rename(same, "torch/uint16", "torch/float16") == Errc::immutable);
+}
+
+TEST_CASE("a name that Python would take for Python 2's is refused", "[imports]") {
+  Pickle p(objects());
+  p.edit(Op::Kind::make_dir, "imports/dbm");
+  REQUIRE_THROWS_WITH(p.edit(Op::Kind::rename, "imports/m/B", "imports/dbm/B"),
+                      says("Python takes dbm.B in a pickle of protocol 2 for Python 2's, and loads dbm.ndbm.B"));
 }
 
 TEST_CASE("names that are too long to list are told", "[imports]") {

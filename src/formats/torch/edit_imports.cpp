@@ -3,11 +3,10 @@
 #include <utility>
 
 #include "ckptree/error.hpp"
-#include "formats/torch/dtype.hpp"
 #include "formats/torch/imports.hpp"
 #include "formats/torch/object_place.hpp"
+#include "formats/torch/pickled.hpp"
 #include "formats/torch/state.hpp"
-#include "formats/torch/tensors.hpp"
 
 namespace ckptree::torch {
 namespace {
@@ -55,9 +54,6 @@ class Edit {
 
   State done() {
     next_.pickled = std::make_shared<const Pickled>(*state_.pickled, std::move(edit_).finish());
-    // What rebuilds tensors is called by its name: under another one nobody finds them.
-    if (next_.pickled->tensors()->size() < state_.pickled->tensors()->size())
-      throw Error(Errc::immutable, place(op_.path) + ": torch makes tensors with it; they would be none any more");
     return std::move(next_);
   }
 
@@ -73,10 +69,8 @@ class Edit {
   }
 
   void rename_all(const Import& import, const std::string& module, const std::string& name) {
-    const Dtype* const stored = import.module.compare(0, 5, "torch") == 0 ? dtype_of_storage(import.name) : nullptr;
-    if (stored && dtype_of_storage(name) != stored)
-      throw Error(Errc::immutable, place(op_.path) + ": is the type of storages of " + std::string(stored->name) +
-                                       ", which " + name + " is not");
+    const std::string why = why_not_renameable(state_.pickled->graph(), import, module, name);
+    if (!why.empty()) throw Error(Errc::immutable, place(op_.path) + ": " + why);
     for (const pickle::Id id : import.ids) edit_.rename_global(id, module, name);
   }
 

@@ -34,6 +34,11 @@ class Imports {
   std::vector<Import> all_;
 };
 
+/// Why a class or function cannot have another name, whatever stands there; empty when it can. torch makes tensors and
+/// storages of what it knows by name, so under another one they would be other tensors, or none.
+std::string why_not_renameable(const pickle::Graph& graph, const Import& import, const std::string& module,
+                               const std::string& name);
+
 /// Why objects of a class could not be loaded any longer with a placeholder in its place, as far as the pickle tells;
 /// empty when they could. The placeholder of anemoi takes any arguments and keeps the state it is given as attributes,
 /// but is no container.

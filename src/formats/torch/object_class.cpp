@@ -48,6 +48,8 @@ constexpr Known kKnown[] = {
 
 bool begins_with(Bytes text, Bytes with) { return text.substr(0, with.size()) == with; }
 
+}  // namespace
+
 Class class_named(const Global& global) {
   // torch.tensor is what torch._tensor was called before 1.9.
   const bool of_torch =
@@ -58,8 +60,6 @@ Class class_named(const Global& global) {
     if (known.name == global.name && (known.module.empty() || known.module == global.module)) return known.is;
   return Class::other;
 }
-
-}  // namespace
 
 Id maker_of(const Graph& graph, Id id) {
   switch (graph.kind(id)) {

@@ -26,6 +26,8 @@ enum class Class : std::uint8_t {
   numpy_scalar,
 };
 
+/// What a class or function of this name is.
+Class class_named(const pickle::Global& global);
 /// The class that it is an instance of, or the function that makes it; kNone for what no call makes.
 pickle::Id maker_of(const pickle::Graph& graph, pickle::Id id);
 /// What that is, by the name Python 3 knows it under.

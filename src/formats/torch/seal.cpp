@@ -23,13 +23,12 @@ ChangeSet seal_pickle(const Pickled& base, const Pickled& edited, const Stamp& s
   ChangeSet changes;
   const Archive& archive = *base.archive();
   std::string bytes = pickle::encode(edited.graph());
-  const std::string stored(base.graph().wire());
-  if (bytes == stored) return changes;
+  if (bytes == base.graph().wire()) return changes;
 
   // Read back: what it refers to, in the order in which torch will meet it.
   const pickle::Graph fresh = pickle::decode(bytes, archive.name() + ": the edited data.pkl");
   const std::vector<std::string> keys = storages_in_order(fresh);
-  const std::set<std::string> used(keys.begin(), keys.end());
+  const std::set<Bytes> used = named_storages(fresh);
   for (const std::string& key : storages_in_order(base.graph())) {
     const std::string member = storage_member(archive, key);
     if (!used.count(key) && archive.zip().find(member)) changes[member] = std::nullopt;

@@ -33,4 +33,19 @@ std::vector<std::string> storages_in_order(const pickle::Graph& decoded) {
   return keys;
 }
 
+std::set<Bytes> named_storages(const pickle::Graph& decoded) {
+  std::set<Bytes> names;
+  const auto take = [&](pickle::Id id) {
+    if (id != pickle::kNone && decoded.kind(id) == pickle::Kind::text) names.emplace(decoded.text(id));
+  };
+  for (pickle::Id id = 0; id < decoded.size(); ++id) {
+    if (decoded.kind(id) != pickle::Kind::persistent) continue;
+    const pickle::Id tuple = decoded.count(id) > 0 ? decoded.child(id, 0) : pickle::kNone;
+    take(tuple);
+    if (tuple == pickle::kNone || decoded.kind(tuple) != pickle::Kind::tuple) continue;
+    for (std::size_t i = 0; i < decoded.count(tuple); ++i) take(decoded.child(tuple, i));
+  }
+  return names;
+}
+
 }  // namespace ckptree::torch

@@ -18,4 +18,8 @@ Recipe storage_content(const Archive& archive, const StorageInfo& storage, const
 /// that was edited since, what was erased is still found.
 std::vector<std::string> storages_in_order(const pickle::Graph& decoded);
 
+/// Every text in a persistent id: the keys of storages, also of such as describe_storage() does not understand.
+/// Views of the graph.
+std::set<Bytes> named_storages(const pickle::Graph& decoded);
+
 }  // namespace ckptree::torch
