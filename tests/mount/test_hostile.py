@@ -27,6 +27,12 @@ def memory_of(process):
     return 0
 
 
+def processor_time_of(process):
+    """Seconds on a processor so far; the clock tells more about what else the machine does."""
+    user, system = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def read_all(path, budget):
     """Reads a whole tree, a bounded part of each file. @return errnos met, by path"""
     met, todo = {}, [path]
@@ -75,12 +81,12 @@ class Crafted(unittest.TestCase):
                 if not is_mounted(mount.path):
                     self.refused_well(name, mount)
                     continue
-                watchdog = threading.Timer(60 * harness.SLOWNESS, mount.daemon.kill)
+                watchdog = threading.Timer(300, mount.daemon.kill)
                 watchdog.start()
-                begin = time.monotonic()
+                begin = processor_time_of(mount.daemon)
                 met = read_all(str(mount.path), budget=5000)
                 met.update(read_all(str(mount / ".ckptree"), budget=5000))
-                took = time.monotonic() - begin
+                took = processor_time_of(mount.daemon) - begin
                 self.assertEqual((mount / "kind").read_text(), "torch\n")
                 memory = memory_of(mount.daemon)
                 self.assertEqual(mount.unmount(), (0, 0), mount.messages())

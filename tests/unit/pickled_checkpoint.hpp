@@ -41,8 +41,10 @@ class Pickle : public Mounted {
   }
   Names tensors() const {
     Names all;
-    for (const auto& tensor : pickled().survey()->tensors())
-      if (pickled().survey()->is_alive(pickled().graph(), tensor)) all.push_back(tensor.name);
+    const auto survey = pickled().survey();
+    const std::vector<bool> alive = survey->alive(pickled().graph());
+    for (std::size_t i = 0; i < alive.size(); ++i)
+      if (alive[i]) all.push_back(survey->tensors()[i].name);
     return all;
   }
   /// Every file of object/ with its text, every link with its target, every directory; and the same found one by one.
