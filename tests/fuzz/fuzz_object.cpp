@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ckptree/error.hpp"
+#include "doubled_keys.hpp"
 #include "formats/torch/format.hpp"
 #include "formats/torch/rows.hpp"
 #include "formats/torch/survey.hpp"
@@ -82,7 +83,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Ptr<Model> model = open(std::string(reinterpret_cast<const char*>(data), size));
     if (model->find({"object"})->kind != Node::Kind::directory) return 0;
     const Ptr<Model> now = edited(model, look(*model));
-    const auto made = look(*now);
+    look(*now);
+    if (doubled_keys(pickled(*now).graph()) > doubled_keys(pickled(*model).graph())) std::abort();
     const std::string bytes = pickle::encode(pickled(*now).graph());
     const Ptr<Model> stored = open(bytes);
     if (!pickled(*stored).obstacle().empty()) std::abort();

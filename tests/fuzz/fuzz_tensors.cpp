@@ -1,5 +1,5 @@
-// A pickle as the data.pkl of a checkpoint: tensors/ and values/ are shown, names edited, and what is written has the
-// names that the edits gave.
+// A pickle as the data.pkl of a checkpoint: tensors/, values/ and imports/ are shown, names edited, and what is written
+// has the names that the edits gave.
 
 #include <algorithm>
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ckptree/error.hpp"
+#include "doubled_keys.hpp"
 #include "formats/torch/format.hpp"
 #include "formats/torch/rows.hpp"
 #include "formats/torch/storages.hpp"
@@ -67,6 +68,27 @@ Ptr<Model> edited(Ptr<Model> model, const std::vector<std::string>& names) {
   return model;
 }
 
+/// Gives classes and functions other names: those that torch makes tensors with keep theirs.
+Ptr<Model> with_other_imports(Ptr<Model> model) {
+  std::vector<TreePath> names;
+  for (const std::string& module : look(*model, "imports"))
+    model->list({"imports", module}, [&](const std::string& name, const Node&) {
+      names.push_back({"imports", module, name});
+      return names.size() < kMaxEntries;
+    });
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Op op;
+    op.kind = i % 3 == 0 ? Op::Kind::rename : i % 3 == 1 ? Op::Kind::exchange : Op::Kind::remove;
+    op.path = names[i];
+    op.to = i % 2 == 0 ? TreePath{"imports", names[i][1], "Other"} : names[(i * 7) % names.size()];
+    try {
+      model = model->apply(op);
+    } catch (const Error&) {
+    }
+  }
+  return model;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -74,7 +96,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Ptr<Model> model = open(std::string(reinterpret_cast<const char*>(data), size));
     const std::vector<std::string> names = look(*model, "tensors");
     look(*model, "values");
-    const Ptr<Model> now = edited(model, names);
+    const Ptr<Model> renamed = with_other_imports(model);
+    if (look(*renamed, "tensors").size() < names.size()) std::abort();
+    const Ptr<Model> now = edited(renamed, names);
+    const std::size_t doubled = doubled_keys(pickled(*model).graph());
+    if (doubled_keys(pickled(*now).graph()) > doubled) std::abort();
     std::vector<std::string> made = look(*now, "tensors");
     const std::string bytes = pickle::encode(pickled(*now).graph());
     const Ptr<Model> stored = open(bytes);
@@ -86,7 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool numbered = std::any_of(made.begin(), made.end(), is_numbered);
     std::sort(made.begin(), made.end());
     std::sort(again.begin(), again.end());
-    if (!numbered && made.size() < kMaxEntries && again.size() == made.size() && again != made) std::abort();
+    if (!numbered && doubled == 0 && made.size() < kMaxEntries && again != made) std::abort();
   } catch (const Error&) {
   }
   return 0;

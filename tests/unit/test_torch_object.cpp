@@ -215,6 +215,40 @@ TEST_CASE("a pickle that doubles at every level costs no more than its bytes", "
   CHECK(m.read("kind") == "torch\n");
 }
 
+TEST_CASE("a long text that is used again and again is in memory once", "[object]") {
+  constexpr std::size_t kTimes = 20'000;  // of 100 KB: each copied would be 2 GB
+  const std::string text = "X" + le(100'000, 4) + std::string(100'000, 'k') + "q" + std::string(1, '\0');
+  const auto times = [](const std::string& code) {
+    std::string all;
+    for (std::size_t i = 1; i < kTimes; ++i) all += code;
+    return all;
+  };
+  const std::string again("h\0", 2);
+  const Pickle key("\x80\x02}(" + text + "N" + times(again + "N") + "u.");
+  CHECK(key.names("object").size() == 1);
+  const Pickle keys("\x80\x02](}" + text + "}s" + times("}" + again + "}s") + "e.");
+  CHECK(keys.find("object/0/" + keys.names("object/0").front().substr(0, 255)));
+  CHECK(keys.find("object/19999/" + keys.names("object/0").front().substr(0, 255)));
+  const Pickle list("\x80\x02}X\1" + std::string(3, '\0') + "a](" + text + times(again) + "es.");
+  CHECK(list.names("object") == Names{"a"});
+  CHECK(code_of([&] { list.read("object/a"); }) == Errc::too_large);
+  REQUIRE_THROWS_WITH(list.read("object/a"), says("a list of more than 268435456 bytes of text is not shown"));
+}
+
+TEST_CASE("what is very deep costs no more than its bytes, and is not shown below a depth", "[object]") {
+  constexpr std::size_t kDepth = 100'000, kTensors = 20'000;
+  const std::string tensor = "ctorch._utils\n_rebuild_x\n)R";
+  std::string deep = "\x80\x02" + std::string(kDepth, ']') + "(";
+  for (std::size_t i = 0; i < kTensors; ++i) deep += tensor;
+  Pickle p(deep + "e" + std::string(kDepth - 1, 'a') + ".");
+  CHECK(p.names("tensors").size() == kTensors);
+  TreePath path{"object"};
+  path.insert(path.end(), 10'000, "0");
+  CHECK(p->find(path)->kind == Node::Kind::directory);
+  path.push_back("0");
+  CHECK(code_of([&] { p->find(path); }) == Errc::too_large);
+}
+
 TEST_CASE("of a key that comes twice the last counts", "[object]") {
   Pickle p(code("}(X\1\0\0\0aK\1X\1\0\0\0bK\2X\1\0\0\0aK\3u."));
   CHECK(p.names("object") == Names{"b", "a"});

@@ -96,9 +96,9 @@ class Edit {
                     const TreePath& path) const {
     const bool literal = key.kind != NewKey::Kind::text;
     for (const ObjectNames::Named& named : directory.entries())
-      if (&named != but && named.child.literal == literal && named.child.part != Part::derived &&
+      if (&named != but && named.child.is_literal() == literal && named.child.part != Part::derived &&
           graph_.at(named.child.slot) != kNone &&
-          (literal ? as_hashed(named.child.key) == as_hashed(key.text) : named.child.key == key.text))
+          (literal ? as_hashed(named.child.literal) == as_hashed(key.text) : named.child.key_text(graph_) == key.text))
         throw Error(Errc::exists, to_string(path) + ": the same key is there already, as " + named.name);
   }
 
@@ -189,8 +189,10 @@ class Edit {
     const auto look_in = [&](Id dict) {
       Entries entries(graph_, dict);
       for (Entry e; entries.next(e);) {
-        if (e.at == child.at || (graph_.kind(e.key) != Kind::text) != child.literal) continue;
-        if (child.literal ? literal_of(graph_, e.key) == child.key : graph_.text(e.key) == child.key) same.push_back(e);
+        if (e.at == child.at || (graph_.kind(e.key) != Kind::text) != child.is_literal()) continue;
+        const bool is_same = child.is_literal() ? literal_of(graph_, e.key) == child.literal
+                                                : graph_.text(e.key) == child.key_text(graph_);
+        if (is_same) same.push_back(e);
       }
     };
     if (child.hides) {

@@ -58,6 +58,9 @@ std::string from_latin1(Bytes text, const std::string& place) {
   return bytes;
 }
 
+// Of a str_; numbers have 32 at most. A list may have the same one a million times, and each is looked at.
+constexpr std::size_t kMaxScalar = 4096;
+
 /// How many bytes it stands for.
 std::uint64_t size_of(const Graph& graph, const PickledBytes& bytes) {
   if (bytes.id == kNone) return 0;
@@ -274,7 +277,9 @@ std::optional<NumpyScalar> numpy_scalar(const Graph& graph, Id id) {
   if (graph.count(arguments) != 2) return std::nullopt;
   const auto descr = descr_of_dtype(graph, graph.child(arguments, 0));
   const auto data = bytes_of(graph, graph.child(arguments, 1));
-  if (!descr || !data || size_of(graph, *data) != npy::item_size(*descr)) return std::nullopt;
+  if (!descr || !data || npy::item_size(*descr) > kMaxScalar) return std::nullopt;
+  const bool is_long = data->id != kNone && graph.text(data->id).size() > 2 * kMaxScalar;
+  if (is_long || size_of(graph, *data) != npy::item_size(*descr)) return std::nullopt;
   const std::string bytes = text_of(graph, *data);
   const bool big_endian = descr->front() == '>';
   const auto number = [](std::string text) { return NumpyScalar{text, text}; };

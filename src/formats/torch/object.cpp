@@ -58,8 +58,9 @@ Recipe content_at(const State& state, const ObjectPlace& place, const TreePath& 
 
 /// @param path  from object/ on
 Node node_at(const State& state, const ObjectPlace& place, const TreePath& path, bool editable) {
+  const Graph& graph = state.pickled->graph();
   Node node = new_node(state, editable);
-  if (place.named) node.key = place.named->key;
+  if (place.named && place.named->cut) node.key = place.named->child.key_text(graph);
   const auto survey = state.pickled->survey();
   if (place.view.look == Look::tensor) {
     node.kind = Node::Kind::link;
@@ -67,13 +68,12 @@ Node node_at(const State& state, const ObjectPlace& place, const TreePath& path,
     node.target = target_from(path, "tensors/" + (tensor ? file_name_of(tensor->name).text : std::string()));
   } else if (is_link(state, place)) {
     node.kind = Node::Kind::link;
-    TreePath home{path.front()};
-    for (std::string& name : survey->path_of(place.view.id)) home.push_back(std::move(name));
-    node.target = target_from(path, to_string(home));
+    const auto home = survey->path_of(graph, place.view.id);
+    node.target = home ? target_from(path, path.front() + (home->empty() ? "" : "/" + to_string(*home))) : "(too deep)";
   } else if (place.view.look == Look::directory) {
     node.kind = Node::Kind::directory;
   } else {
-    node.type = place.is_derived_text() ? "" : type_of(state.pickled->graph(), place.view);
+    node.type = place.is_derived_text() ? "" : type_of(graph, place.view);
     node.content = content_or_failure([&] { return content_at(state, place, path); });
   }
   return node;

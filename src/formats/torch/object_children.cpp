@@ -52,8 +52,8 @@ class Collector {
     Entries entries(graph_, dict);
     for (Entry e; entries.next(e);) {
       Child child;
-      child.literal = graph_.kind(e.key) != Kind::text;
-      child.key = child.literal ? literal_of(graph_, e.key) : std::string(graph_.text(e.key));
+      if (graph_.kind(e.key) == Kind::text) child.key = e.key;
+      else child.literal = literal_of(graph_, e.key);
       child.slot = e.value_slot();
       child.at = e.at;
       child.part = part;
@@ -72,8 +72,7 @@ class Collector {
   /// What cannot be told by an entry: @class, @args, @state.
   void derived(const char* key, Slot slot) {
     Child child;
-    child.key = key;
-    child.literal = true;
+    child.literal = key;
     child.slot = slot;
     child.part = Part::derived;
     child.fixed = true;
@@ -88,8 +87,7 @@ class Collector {
  private:
   void item(std::size_t n, Slot slot, bool fixed) {
     Child child;
-    child.key = std::to_string(n);
-    child.literal = true;
+    child.literal = std::to_string(n);
     child.slot = child.at = slot;
     child.part = Part::item;
     child.fixed = fixed;
@@ -152,12 +150,20 @@ void Collector::object(Id id) {
 std::vector<Child> Collector::take() && {
   std::vector<std::uint32_t> order(all_.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto key = [&](std::uint32_t i) { return std::make_pair(all_[i].literal, Bytes(all_[i].key)); };
-  std::sort(order.begin(), order.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return key(a) != key(b) ? key(a) < key(b) : a < b; });
+  // One text may be the key of a million entries: it is the same without a look at it.
+  const auto compare = [&](std::uint32_t a, std::uint32_t b) {
+    const Child &one = all_[a], &other = all_[b];
+    if (one.is_literal() != other.is_literal()) return one.is_literal() ? 1 : -1;
+    if (!one.is_literal() && one.key == other.key) return 0;
+    return one.key_text(graph_).compare(other.key_text(graph_));
+  };
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const int by_key = compare(a, b);
+    return by_key != 0 ? by_key < 0 : a < b;
+  });
   bool hidden = false;
   for (std::size_t i = 1; i < order.size(); ++i)
-    if (key(order[i - 1]) == key(order[i])) {
+    if (compare(order[i - 1], order[i]) == 0) {
       all_[order[i - 1]].slot = kNone;
       all_[order[i]].hides = hidden = true;
     }
@@ -181,11 +187,11 @@ void children(const Graph& graph, const View& directory, const std::function<boo
     if (!each(std::move(child))) return;
 }
 
-FileName name_of(const Child& child, Look look) {
+FileName name_of(const std::string& key, bool literal, Look look) {
   // Names of arrays and of other things are told apart by their ends, as those of arrays and their directories are.
-  FileName name = look == Look::array ? array_file_name(child.key) : array_directory_name(child.key);
-  const bool misread = reads_like_literal(child.key) || is_derived_name(child.key);
-  if (child.literal || !misread || name.cut || name.text.front() == '%') return name;
+  FileName name = look == Look::array ? array_file_name(key) : array_directory_name(key);
+  const bool misread = reads_like_literal(key) || is_derived_name(key);
+  if (literal || !misread || name.cut || name.text.front() == '%') return name;
   static const char digits[] = "0123456789ABCDEF";
   const auto first = static_cast<unsigned char>(name.text.front());
   name.text.replace(0, 1, {'%', digits[first >> 4], digits[first & 15]});

@@ -9,9 +9,8 @@ namespace ckptree::torch {
 ObjectNames::Directory::Directory(const pickle::Graph& graph, const View& view, const ListLooks& looks) {
   children(graph, view, [&](Child&& child) {
     const Look look = child.text.empty() ? view_at(graph, child.slot, &looks).look : Look::reference;
-    FileName name = name_of(child, look);
-    std::string key = name.cut ? child.key : std::string();
-    entries_.push_back({std::move(name.text), std::move(key), std::move(child)});
+    FileName name = name_of(std::string(child.key_text(graph)), child.is_literal(), look);
+    entries_.push_back({std::move(name.text), name.cut, std::move(child)});
     return true;
   });
   const auto is_item = [](const Named& named) { return named.child.part == Part::item; };

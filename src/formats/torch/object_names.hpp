@@ -20,7 +20,7 @@ class ObjectNames {
  public:
   struct Named {
     std::string name;
-    std::string key;  // when the name had to be cut
+    bool cut;  // the name says a part of the key
     Child child;
   };
 
@@ -56,15 +56,24 @@ class ObjectNames {
     }
     Recipe made = make();
     const std::lock_guard<std::mutex> guard(mutex_);
+    kept_ += made.size();
+    if (kept_ > kMaxKept) {
+      contents_.clear();
+      kept_ = made.size();
+    }
     return contents_.emplace(id, std::move(made)).first->second;
   }
 
  private:
+  // Bytes of contents: objects without number may be made of one text.
+  static constexpr std::uint64_t kMaxKept = 256u << 20;
+
   const pickle::Graph graph_;
   const std::shared_ptr<const Survey> survey_;
   mutable std::mutex mutex_;  // guards what is below; nothing else is locked while it is held
   mutable std::unordered_map<pickle::Id, std::shared_ptr<const Directory>> directories_;
   mutable std::unordered_map<pickle::Id, Recipe> contents_;
+  mutable std::uint64_t kept_ = 0;  // bytes of contents_
 };
 
 }  // namespace ckptree::torch

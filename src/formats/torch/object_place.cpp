@@ -13,6 +13,13 @@ using pickle::Graph;
 using pickle::Kind;
 using pickle::kNone;
 
+namespace {
+
+// Directories in directories of a checkpoint are some ten; each is gone through for each name that is looked up.
+constexpr std::size_t kMaxDepth = 10'000;
+
+}  // namespace
+
 std::optional<ObjectPlace> entry_at(const State& state, const TreePath& names, const View& parent,
                                     std::shared_ptr<const ObjectNames::Directory> directory,
                                     const ObjectNames::Named& named) {
@@ -37,6 +44,9 @@ std::optional<ObjectPlace> object_at(const State& state, const TreePath& names) 
   const Graph& graph = state.pickled->graph();
   const auto survey = state.pickled->survey();
   const auto all = state.pickled->names();
+  if (names.size() > kMaxDepth)
+    throw Error(Errc::too_large,
+                "object: what is deeper than " + std::to_string(kMaxDepth) + " directories is not shown");
   ObjectPlace place;
   place.slot = graph.root_slot();
   place.view = view_at(graph, place.slot, &survey->list_looks());
@@ -72,10 +82,8 @@ Holder holder_of(const State& state, const View& directory) {
 
 std::optional<NewKey> key_of_name(const std::string& name) {
   NewKey key;
-  Child child;
-  if (reads_like_literal(name)) {
-    child.literal = true;
-    child.key = name;
+  const bool literal = reads_like_literal(name);
+  if (literal) {
     key.text = name;
     std::int64_t number = 0;
     const char* const end = name.data() + name.size();
@@ -87,9 +95,9 @@ std::optional<NewKey> key_of_name(const std::string& name) {
       key.kind = NewKey::Kind::real;
     else return std::nullopt;
   } else {
-    child.key = key.text = key_of(name);
+    key.text = key_of(name);
   }
-  const FileName spelled = name_of(child, Look::scalar);
+  const FileName spelled = name_of(key.text, literal, Look::scalar);
   if (spelled.cut || spelled.text != name || is_scratch_name(name)) return std::nullopt;
   return key;
 }

@@ -23,6 +23,8 @@ using pickle::Slot;
 
 // Past it a float has to be guessed; ours, as long as the longest that is exact.
 constexpr std::size_t kMaxNumber = 1100;
+// Bytes of a list as a file: its items may all be one long text, which a pickle has once.
+constexpr std::size_t kMaxList = 256u << 20;
 
 Shape shape_of_kind(Kind kind) {
   switch (kind) {
@@ -70,12 +72,21 @@ std::vector<Slot> slots_of(const Graph& graph, Id list) {
   return slots;
 }
 
-std::string json_of_item(const Graph& graph, Slot slot) {
-  const Id id = view_at(graph, slot).id;
-  std::string json = json_of(graph, id);
-  if (json.empty())
-    if (const auto scalar = numpy_scalar(graph, id)) json = scalar->json;
-  return json;
+/// Items of a list that is a file, in JSON.
+std::vector<std::string> items_of(const Graph& graph, const std::vector<Slot>& slots) {
+  std::vector<std::string> items;
+  std::size_t size = 0;
+  for (const Slot slot : slots) {
+    const Id id = view_at(graph, slot).id;
+    items.push_back(json_of(graph, id));
+    if (items.back().empty())
+      if (const auto scalar = numpy_scalar(graph, id)) items.back() = scalar->json;
+    size += items.back().size();
+    if (size > kMaxList)
+      throw Error(Errc::too_large,
+                  graph.place() + ": a list of more than " + std::to_string(kMaxList) + " bytes of text is not shown");
+  }
+  return items;
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -102,8 +113,8 @@ std::string text_of_scalar(const Graph& graph, Id id) {
 
 std::string text_of_list(const Graph& graph, Id id) {
   std::string out = "[";
-  for (const Slot slot : slots_of(graph, id))
-    out.append(out.size() > 1 ? ",\n" : "\n").append(json_of_item(graph, slot));
+  for (const std::string& item : items_of(graph, slots_of(graph, id)))
+    out.append(out.size() > 1 ? ",\n" : "\n").append(item);
   return out += out.size() > 1 ? "\n]\n" : "]\n";
 }
 
@@ -164,8 +175,8 @@ bool write_list(Editor& edit, const View& view, Bytes text, const std::string& p
   const Graph& graph = edit.graph();
   const Kind kind = graph.kind(view.id);
   const std::vector<Slot> slots = slots_of(graph, view.id);
-  std::vector<std::string> old, now;
-  for (const Slot slot : slots) old.push_back(json_of_item(graph, slot));
+  const std::vector<std::string> old = items_of(graph, slots);
+  std::vector<std::string> now;
   const Value value = replaced_value(joined(old), Shape::flat_list, text, place);
   if (value.shape != Shape::flat_list)
     throw Error(Errc::rejected, place + ": expected a list of scalars, got one with lists or objects in it");

@@ -6,6 +6,8 @@
 namespace ckptree::torch {
 namespace {
 
+using pickle::Entries;
+using pickle::Entry;
 using pickle::Graph;
 using pickle::Id;
 using pickle::Item;
@@ -17,11 +19,28 @@ using pickle::Slot;
 // Wrappers in wrappers; OmegaConf has two. More of them are a pickle that loops.
 constexpr int kMaxWrappers = 16;
 
+// Attributes of what wraps a value; nodes of OmegaConf have three. It is looked at wherever it is referred to.
+constexpr int kMaxAttributes = 64;
+
+/// Whether little was done to an object since it was made.
+bool is_brief(const Graph& graph, Id object) {
+  int steps = 0;
+  for (std::uint32_t s = graph.node(object).first_step; s != kNone && steps <= kMaxAttributes; s = graph.step(s).next)
+    ++steps;
+  return steps <= kMaxAttributes;
+}
+
 Slot slot_of_state(const Graph& graph, Id object, Bytes key) {
-  const Id state = graph.state(object);
+  const Id state = is_brief(graph, object) ? graph.state(object) : kNone;
   if (state == kNone || graph.kind(state) != Kind::dict) return kNone;
-  const auto entry = pickle::find(graph, state, key);
-  return entry ? entry->value_slot() : kNone;
+  Slot found = kNone;
+  Entries entries(graph, state);
+  Entry entry;
+  for (int n = 0; entries.next(entry); ++n) {
+    if (n == kMaxAttributes) return kNone;
+    if (graph.is_text(entry.key, key)) found = entry.value_slot();
+  }
+  return found;
 }
 
 /// Where the value stands that this object wraps; kNone when it is none's wrapper.
@@ -38,7 +57,7 @@ Slot wrapped(const Graph& graph, Id id, Class is) {
     case Class::omega_tree: return slot_of_state(graph, id, "_content");
     case Class::omega_leaf: return slot_of_state(graph, id, "_val");
     case Class::holder: {
-      const Slot state = graph.state_slot(id);
+      const Slot state = is_brief(graph, id) ? graph.state_slot(id) : kNone;
       return state != kNone && graph.kind(graph.at(state)) == Kind::dict ? state : kNone;
     }
     default: return kNone;

@@ -52,22 +52,28 @@ bool is_list(const pickle::Graph& graph, const View& view);
 enum class Part : std::uint8_t { entry, item, attribute, derived };
 
 struct Child {
-  std::string key;        // "epoch"; of a list its index; of a key that is no string its literal
-  bool literal = false;   // the key is no string
-  pickle::Slot slot = 0;  // where the value stands
-  pickle::Slot at = 0;    // of an entry or attribute: Entry::at; of an item: Item::at
+  // A string stays in the graph: many directories may have a long one in common, of which a pickle has one.
+  pickle::Id key = pickle::kNone;  // "epoch"; kNone: it is no string
+  std::string literal;             // then: of a list its index, of another key its literal, "@class"
+  pickle::Slot slot = 0;           // where the value stands
+  pickle::Slot at = 0;             // of an entry or attribute: Entry::at; of an item: Item::at
   Part part = Part::entry;
   bool fixed = false;  // a part of how the object is made: it goes with the object, not before
   bool hides = false;  // an earlier one of the same key
   std::string text;    // of @class: the content of the file; it stands in no slot
+
+  bool is_literal() const { return key == pickle::kNone; }
+  /// The key as text; a view of the graph, or of this.
+  Bytes key_text(const pickle::Graph& graph) const { return is_literal() ? Bytes(literal) : graph.text(key); }
 };
 
 /// What is in a directory, in order: attributes, entries, items, then @class, @args, @state. Of a key that comes twice
 /// only the last, as Python reads it. Stops when `each` answers false.
 void children(const pickle::Graph& graph, const View& directory, const std::function<bool(Child&&)>& each);
 
-/// Its name below object/: a string that reads like a literal has its first character encoded, an array gets ".npy".
-FileName name_of(const Child& child, Look look);
+/// The name of a key below object/: a string that reads like a literal has its first character encoded, an array gets
+/// ".npy". @param literal  the key is no string
+FileName name_of(const std::string& key, bool literal, Look look);
 
 /// The dict that holds the attributes of an object; kNone when it is none, or has no such dict.
 pickle::Id attributes_of(const pickle::Graph& graph, pickle::Id object);

@@ -24,6 +24,8 @@ constexpr std::size_t kMaxTensors = 1'000'000;
 // Of a name; keys of ours have 100. What lies deeper has the end of its path for a name.
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kMaxNames = 256u << 20;
+// Linux's PATH_MAX: a link to a longer one cannot be followed.
+constexpr std::size_t kMaxPath = 4096;
 // A module that is used in several places has its tensors under several names, as state_dict() has it. Past so many
 // entries looked at, each is seen once: modules in modules in modules are few bytes and many paths.
 constexpr std::size_t kMaxVisited = 10'000'000;
@@ -45,7 +47,9 @@ class Survey::Walk {
     if (top.look == Look::tensor) add("", graph_.root_slot(), 0);
     if (top.look == Look::directory) {
       list_module(top.id);
-      settle(graph_.root_slot(), top, 0, "", "");
+      Child root;
+      root.slot = graph_.root_slot();
+      settle(top, 0, std::move(root));
       // The list of homes is the queue of those to look into: the place nearest to the top is the home.
       for (std::uint32_t i = 0; i < s_.homes_.size(); ++i) look_into(i);
       name_found();
@@ -62,10 +66,9 @@ class Survey::Walk {
  private:
   // A tensor whose name is still to be told.
   struct Found {
-    std::string key;
-    Slot slot, entry;
+    Child child;
     std::uint32_t home;
-    bool is_entry;  // under a key that is a string
+    bool is_entry() const { return child.part == Part::entry && !child.is_literal(); }
   };
 
   View look(Slot slot) {
@@ -74,9 +77,11 @@ class Survey::Walk {
     return view;
   }
 
-  void settle(Slot slot, const View& view, std::uint32_t parent, std::string key, std::string name) {
+  void settle(const View& view, std::uint32_t parent, Child&& child) {
     s_.home_of_[view.id] = static_cast<std::uint32_t>(s_.homes_.size());
-    s_.homes_.push_back({slot, view.slot, parent, view.typed, false, false, std::move(key), std::move(name)});
+    const bool in_module = child.part == Part::attribute && is_module_dict(child.key_text(graph_));
+    s_.homes_.push_back(
+        {child.slot, view.slot, parent, view.typed, in_module, false, child.key, std::move(child.literal)});
   }
 
   void look_into(std::uint32_t home) {
@@ -87,20 +92,16 @@ class Survey::Walk {
       const View view = look(child.slot);
       if (view.look == Look::tensor) {
         if (found_.size() >= kMaxTensors) refuse_more();
-        const bool is_entry = child.part == Part::entry && !child.literal;
-        found_.push_back({std::move(child.key), child.slot, child.at, home, is_entry});
+        found_.push_back({std::move(child), home});
       } else if (view.look == Look::directory) {
         const std::uint32_t known = s_.home_of_[view.id];
         if (known != kNone) {
           s_.homes_[known].is_shared = true;
           return true;
         }
-        std::string name = name_of(child, view.look).text;
-        const bool in_module = child.part == Part::attribute && is_module_dict(child.key);
         const bool is_state_dict =
-            home == 0 && !child.literal && child.key == "state_dict" && is_dict(graph_, directory);
-        settle(child.slot, view, home, std::move(child.key), std::move(name));
-        s_.homes_.back().in_module = in_module;
+            home == 0 && !child.is_literal() && child.key_text(graph_) == "state_dict" && is_dict(graph_, directory);
+        settle(view, home, std::move(child));
         if (is_state_dict && is_dict(graph_, view)) state_dict_ = static_cast<std::uint32_t>(s_.homes_.size() - 1);
       }
       return true;
@@ -119,30 +120,33 @@ class Survey::Walk {
     std::stable_partition(found_.begin(), found_.end(), [&](const Found& f) { return f.home == state_dict_; });
     const View top = look(graph_.root_slot());
     const bool plain = is_dict(graph_, top);
-    for (Found& f : found_) {
-      if (auto at = find_listed(f.slot); at != listed.end() && at->first == f.slot) {
+    for (const Found& f : found_) {
+      const Slot slot = f.child.slot;
+      if (auto at = find_listed(slot); at != listed.end() && at->first == slot) {
         at->second = f.home;
         continue;
       }
-      const bool is_key = f.is_entry && (f.home == state_dict_ || (f.home == 0 && plain));
-      add(is_key ? std::move(f.key) : path_to(f), f.slot, f.home);
+      const bool is_key = f.is_entry() && (f.home == state_dict_ || (f.home == 0 && plain));
+      add(is_key ? std::string(f.child.key_text(graph_)) : path_to(f), slot, f.home);
       if (!is_key) continue;
       s_.tensors_.back().renameable = true;
-      s_.tensors_.back().entry = f.entry;
+      s_.tensors_.back().entry = f.child.at;
     }
     for (std::size_t i = 0; i < of_module; ++i) s_.tensors_[i].home = find_listed(s_.tensors_[i].slot)->second;
   }
 
   std::string path_to(const Found& f) const {
-    std::vector<const std::string*> keys{&f.key};
-    std::size_t size = f.key.size();
-    for (std::uint32_t home = f.home; home != 0 && size < kMaxName; home = s_.homes_[home].parent) {
-      if (s_.homes_[home].in_module) continue;
-      keys.push_back(&s_.homes_[home].key);
-      size += 1 + keys.back()->size();
+    std::vector<Bytes> keys{f.child.key_text(graph_)};
+    std::size_t size = keys.back().size();
+    for (std::uint32_t i = f.home; i != 0 && size < kMaxName; i = s_.homes_[i].parent) {
+      const Home& home = s_.homes_[i];
+      ++size;  // also for one that is left out: the way up is as short as the path
+      if (home.in_module) continue;
+      keys.push_back(home.key == kNone ? Bytes(home.literal) : graph_.text(home.key));
+      size += keys.back().size();
     }
     std::string path;
-    for (auto key = keys.rbegin(); key != keys.rend(); ++key) path.append(path.empty() ? "" : ".").append(**key);
+    for (auto key = keys.rbegin(); key != keys.rend(); ++key) path.append(path.empty() ? "" : ".").append(*key);
     return path;
   }
 
@@ -269,14 +273,14 @@ const Survey::Tensor* Survey::tensor_at(Slot slot) const {
   return at != by_slot_.end() && tensors_[*at].slot == slot ? &tensors_[*at] : nullptr;
 }
 
-bool Survey::is_alive(const Graph& later, std::uint32_t home) const {
-  for (; home != 0; home = homes_[home].parent)
-    if (later.at(homes_[home].slot) == kNone) return false;
-  return true;
-}
-
-bool Survey::is_alive(const Graph& later, const Tensor& tensor) const {
-  return later.at(tensor.slot) != kNone && is_alive(later, tensor.home);
+std::vector<bool> Survey::alive(const Graph& later) const {
+  std::vector<bool> homes(homes_.size(), true);
+  for (std::size_t i = 1; i < homes_.size(); ++i)  // parents come first
+    homes[i] = homes[homes_[i].parent] && later.at(homes_[i].slot) != kNone;
+  std::vector<bool> tensors;
+  for (const Tensor& tensor : tensors_)
+    tensors.push_back(later.at(tensor.slot) != kNone && (tensor.home == 0 || homes[tensor.home]));
+  return tensors;
 }
 
 bool Survey::is_home(Id directory, Slot slot) const {
@@ -284,11 +288,17 @@ bool Survey::is_home(Id directory, Slot slot) const {
   return homes_[home_of_[directory]].slot == slot;
 }
 
-TreePath Survey::path_of(Id directory) const {
+std::optional<TreePath> Survey::path_of(const Graph& graph, Id directory) const {
   TreePath path;
   if (directory >= home_of_.size() || home_of_[directory] == kNone) return path;
-  for (std::uint32_t home = home_of_[directory]; home != 0; home = homes_[home].parent)
-    path.push_back(homes_[home].name);
+  std::size_t size = 0;
+  for (std::uint32_t i = home_of_[directory]; i != 0; i = homes_[i].parent) {
+    const Home& home = homes_[i];
+    const bool literal = home.key == kNone;
+    path.push_back(name_of(literal ? home.literal : std::string(graph.text(home.key)), literal, Look::directory).text);
+    size += path.back().size() + 1;
+    if (size >= kMaxPath) return std::nullopt;
+  }
   std::reverse(path.begin(), path.end());
   return path;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,8 @@ class Survey {
   const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
   /// The first tensor at a slot; null when there is none.
   const Tensor* tensor_at(pickle::Slot slot) const;
-  /// Whether it is still there in a later graph: neither it nor a directory above it was erased.
-  bool is_alive(const pickle::Graph& later, const Tensor& tensor) const;
+  /// Which of the tensors are still there in a later graph: neither it nor a directory above it was erased.
+  std::vector<bool> alive(const pickle::Graph& later) const;
 
   /// The dict, or other directory, that a tensor stands in, in this or a later graph.
   pickle::Id directory_of(const Tensor& tensor, const pickle::Graph& later) const {
@@ -42,8 +43,8 @@ class Survey {
 
   /// Whether a directory is shown at this slot; else it is a link to path_of. One that came later is at home anywhere.
   bool is_home(pickle::Id directory, pickle::Slot slot) const;
-  /// The names that lead to a directory's home, from object/ on.
-  TreePath path_of(pickle::Id directory) const;
+  /// The names that lead to a directory's home, from object/ on; nothing when they are longer than a path may be.
+  std::optional<TreePath> path_of(const pickle::Graph& graph, pickle::Id directory) const;
   /// Whether a directory that is linked from somewhere has its home here or below.
   bool holds_shared(pickle::Id directory) const;
   /// Which lists are files.
@@ -58,11 +59,10 @@ class Survey {
     bool typed;
     bool in_module = false;  // a dict of a torch.nn.Module, which its state_dict() does not mention in its names
     bool is_shared = false;  // or holds one that is
-    std::string key, name;
+    pickle::Id key;          // as in Child
+    std::string literal;     // as in Child
   };
   class Walk;
-
-  bool is_alive(const pickle::Graph& later, std::uint32_t home) const;
 
   std::vector<Tensor> tensors_;
   std::vector<std::uint32_t> by_slot_;  // indices of tensors_

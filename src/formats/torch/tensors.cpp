@@ -26,7 +26,7 @@ const std::string& Tensors::Base::name(Index i) const {
 
 bool Tensors::Base::is_there(Index i) const {
   const auto change = changes.find(i);
-  return change != changes.end() ? change->second.has_value() : survey->is_alive(graph, survey->tensors()[i]);
+  return change != changes.end() ? change->second.has_value() : alive[i];
 }
 
 std::vector<Tensors::Index>::const_iterator Tensors::Base::lower_bound(Bytes wanted) const {
@@ -39,6 +39,7 @@ std::shared_ptr<const Tensors::Base> Tensors::make_base(const pickle::Graph& gra
   base->graph = graph;
   base->survey = std::move(survey);
   base->changes = std::move(changes);
+  base->alive = base->survey->alive(graph);
   for (Index i = 0; i < base->survey->tensors().size(); ++i) {
     if (!base->is_there(i)) continue;
     base->by_name.push_back(i);

@@ -71,6 +71,7 @@ class Tensors {
     pickle::Graph graph;
     std::shared_ptr<const Survey> survey;
     Changes changes;                                     // of the names in the survey
+    std::vector<bool> alive;                             // by Index: Survey::alive
     std::vector<Index> by_name;                          // sorted; those that are there
     std::map<std::string, Index> cut_files, cut_arrays;  // names of files that the names cannot be had back from
     Lazy<std::vector<Use>> uses;                         // sorted
