@@ -52,7 +52,7 @@ struct Model : std::enable_shared_from_this<Model> {
   /// `find` would have to compute it. @throws Error Errc::not_found, Errc::not_directory
   virtual void list(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const = 0;
   /// What a new file of this name would become (only `kind` and `saving` are meaningful), or nothing: then it is
-  /// scratch.
+  /// scratch. @throws Error Errc::invalid for a name that nobody gives to scratch, and that cannot become anything
   virtual std::optional<Node> vacant(const TreePath& path) const = 0;
   /// The model after the edit. @throws Error with the place and the reason; nothing has changed then
   virtual Ptr<Model> apply(const Op& op) const = 0;

@@ -195,6 +195,11 @@ class Keys(Editing):
         self.refused(f"rm -r {items}/0")
         self.assertEqual(self.document()["config"]["data"]["normalizer"][-1], {"name": "b"})
 
+    def test_an_item_that_is_not_the_next_is_refused(self):
+        self.unchanged("echo c > metadata/config/data/normalizer/7", "Invalid argument")
+        self.assertIn("normalizer/7: the next item of this list is 2", self.last_error())
+        self.unchanged("echo c > scratch; mv scratch metadata/config/data/normalizer/7")
+
     def test_many_edits_of_one_program_are_a_handful_of_commits(self):
         self.ok("mkdir metadata/many && for i in {1..200}; do echo $i > metadata/many/k$i; done")
         self.assertEqual(len(self.document()["many"]), 200)

@@ -356,11 +356,17 @@ TEST_CASE("a name is vacant where a new value could be", "[document]") {
     CHECK(node->kind == Node::Kind::file);
     CHECK(node->saving == Node::Saving::value);
   }
-  for (const char* path : {"x~", ".x", "sedAbCdEf", "#x#", "x.swp", "50%", "%41", "%FF", "layers/3", "layers/x",
-                           "layers/02", "levels/3", "none/0", "version/x", "nowhere/x"}) {
+  for (const char* path : {"x~", ".x", "sedAbCdEf", "#x#", "x.swp", "layers/x", "layers/02", "layers/1", "levels/3",
+                           "none/0", "version/x", "nowhere/x"}) {
     CAPTURE(path);
     CHECK_FALSE(doc->vacant(parse_path(path)));
   }
+  // Nobody calls scratch so: who writes it means a value.
+  for (const char* path : {"50%", "%41", "%FF", "layers/3"}) {
+    CAPTURE(path);
+    REQUIRE_THROWS_WITH(doc->vacant(parse_path(path)), says(std::string(path) + ": "));
+  }
+  REQUIRE_THROWS_WITH(doc->vacant({"layers", "7"}), says("layers/7: the next item of this list is 2"));
   CHECK_FALSE(doc->vacant({}));
 }
 

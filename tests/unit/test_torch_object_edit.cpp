@@ -135,9 +135,15 @@ TEST_CASE("what a new name would become is known before it has content", "[objec
   Pickle p(kObjectsPickle);
   for (const char* name : {"object/new", "object/7", "object/thing/new", "object/thing/list/2", "object/dot/new"})
     CHECK(p->vacant(parse_path(name)));
-  for (const char* name : {"object/.new", "object/%41", "object/thing/list/1", "object/thing/list/3",
-                           "object/device/new", "object/none/new", "object/row/@args/2", "object/size/2"})
+  for (const char* name : {"object/.new", "object/thing/list/1", "object/thing/list/x", "object/device/new",
+                           "object/none/new", "object/size/2"})
     CHECK_FALSE(p->vacant(parse_path(name)));
+  // Nobody calls scratch so: who writes it means a value.
+  for (const char* name : {"object/%41", "object/(1, 2)", "object/thing/list/3", "object/row/@args/2"})
+    CHECK(code_of([&] { p->vacant(parse_path(name)); }) == Errc::invalid);
+  REQUIRE_THROWS_WITH(p->vacant(parse_path("object/thing/list/3")),
+                      says("object/thing/list/3: the next item of this list is 2"));
+  REQUIRE_THROWS_WITH(p->vacant(parse_path("object/row/@args/2")), says("only a list gets new items, no tuple or set"));
   CHECK_FALSE(Pickle(kOmegaPickle)->vacant({"object", "config", "new"}));
 }
 

@@ -114,9 +114,19 @@ std::optional<Node> Document::vacant(const TreePath& below) const {
   const auto directory = state_->directory(parent_of(below));
   if (!directory) return std::nullopt;
   const Container& container = *directory->container;
-  const bool fits = container.is_object() ? literal_of_name(below.back()).has_value()
-                                          : container.is_list() && index_of(below.back()) == container.entries().size();
-  if (!fits) return std::nullopt;
+  const std::string& name = below.back();
+  const auto refuse = [&](const std::string& why) {
+    throw Error(Errc::invalid, state_->place + ": " + to_string(below) + ": " + why);
+  };
+  if (container.is_list()) {
+    const std::size_t next = container.entries().size();
+    const auto index = index_of(name);
+    if (index && *index > next) refuse("the next item of this list is " + std::to_string(next));
+    if (index != next) return std::nullopt;
+  } else {
+    if (!container.is_object() || is_scratch_name(name)) return std::nullopt;
+    if (!literal_of_name(name)) refuse("not how the name of a key is spelled");
+  }
   Node node = state_->directory_node();
   node.kind = Node::Kind::file;
   return node;

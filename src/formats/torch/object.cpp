@@ -131,14 +131,22 @@ std::optional<Node> vacant_object(const State& state, const Match& match) {
   try {
     if (why_not_editable(state)) return std::nullopt;
     const auto parent = object_at(state, TreePath(match.names.begin(), match.names.end() - 1));
-    if (!parent || is_link(state, *parent)) return std::nullopt;
-    const Holder holder = holder_of(state, parent->view);
-    if (holder.kind == Holder::Kind::none) return std::nullopt;
+    if (!parent || parent->view.look != Look::directory || is_link(state, *parent)) return std::nullopt;
     const std::string& name = match.names.back();
-    if (holder.kind == Holder::Kind::list) {
-      if (index_of(name) != next_item(state, *state.pickled->names()->in(parent->view))) return std::nullopt;
-    } else if (!key_of_name(stem_of_array(name).value_or(name))) {
-      return std::nullopt;  // an array can only get such a name by a rename, but that has to be known first
+    const auto refuse = [&](const std::string& why) {
+      throw Error(Errc::invalid, to_string(from_top(match.names)) + ": " + why);
+    };
+    const Holder holder = holder_of(state, parent->view);
+    const auto index = index_of(name);
+    if (is_list(state.pickled->graph(), parent->view) && index) {
+      if (holder.kind == Holder::Kind::none) refuse("only a list gets new items, no tuple or set");
+      const std::size_t next = next_item(state, *state.pickled->names()->in(parent->view));
+      if (index > next) refuse("the next item of this list is " + std::to_string(next));
+      if (index != next) return std::nullopt;
+    } else {
+      if (holder.kind != Holder::Kind::dict || is_scratch_name(name)) return std::nullopt;
+      // An array can only get such a name by a rename, but that has to be known first.
+      if (!key_of_name(stem_of_array(name).value_or(name))) refuse("not how the name of a key is spelled");
     }
   } catch (const Error& e) {
     if (e.code() != Errc::corrupt && e.code() != Errc::too_large) throw;
