@@ -57,6 +57,13 @@ struct Disk {
   virtual bool is_directory(const std::string& path) = 0;
   /// Names in a directory, sorted. @throws std::system_error
   virtual Names list(const std::string& path) = 0;
+  /// As open_file_below() and list_below(); a disk without symbolic links needs none of its own.
+  virtual Ptr<File> open_below(const std::string& directory, const std::string& relative) {
+    return open(directory + "/" + relative);
+  }
+  virtual Names list_below(const std::string& directory, const std::string& relative) {
+    return list(relative.empty() ? directory : directory + "/" + relative);
+  }
 };
 
 }  // namespace ckptree

@@ -39,6 +39,9 @@ class File {
 
 /// Opens a file of the real disk. @throws std::system_error with the path
 Ptr<File> open_file(const std::string& path);
+/// The same for a path below a directory, whose own has no symbolic links: those below it are followed as long as they
+/// stay there. @throws Error Errc::corrupt when one leads out
+Ptr<File> open_file_below(const std::string& directory, const std::string& relative);
 /// Takes an open descriptor (closed with the File) under a name of the caller's. The file may grow and change: it is
 /// ours (a draft), so it is never stale.
 Ptr<File> adopt_private_file(int descriptor, std::string name);

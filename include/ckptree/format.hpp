@@ -51,6 +51,8 @@ struct Format {
   /// Of a format of directories: the file, relative to the source, whose replacement is the commit point. It is what is
   /// fingerprinted; it may be missing. Empty: the source itself is that file.
   virtual std::string commit_point() const { return {}; }
+  /// Of a format of directories: whether files may be symbolic links to anywhere, as the caches of some hubs have them.
+  virtual bool leaves_directory() const { return true; }
   /// Paths, relative to the source, that a commit leaves behind and nothing leads to: what a sweep removes.
   virtual Names unused(const Model&) const { return {}; }
   /// One word and a fact or two for status.json: how the bytes are laid out, e.g. "zip, 64-byte alignment, zip64".

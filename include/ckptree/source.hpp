@@ -21,6 +21,9 @@ struct Source {
 
 /// A file or directory of the real disk. @throws std::system_error (ENOENT, EACCES) with the path
 Ptr<Source> open_source(const std::string& path);
+/// Names in a directory at or below another one, whose path has no symbolic links, sorted.
+/// @throws Error Errc::corrupt when one leads there: what is walked ends; std::system_error
+Names list_below(const std::string& directory, const std::string& relative);
 /// One file in memory: tests, fuzzers, the crash enumerator.
 Ptr<Source> memory_source(Ptr<File> file);
 

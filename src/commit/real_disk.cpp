@@ -99,6 +99,9 @@ class RealDisk final : public Disk {
   }
 
   Ptr<File> open(const std::string& path) override { return open_file(path); }
+  Ptr<File> open_below(const std::string& directory, const std::string& relative) override {
+    return open_file_below(directory, relative);
+  }
 
   Fingerprint fingerprint(const std::string& path) override {
     const struct stat st = status_of(path);
@@ -168,6 +171,9 @@ class RealDisk final : public Disk {
   bool is_directory(const std::string& path) override { return S_ISDIR(status_of(path).st_mode); }
 
   Names list(const std::string& path) override { return open_source(path)->list(""); }
+  Names list_below(const std::string& directory, const std::string& relative) override {
+    return ckptree::list_below(directory, relative);
+  }
 
   void set_mtime(const std::string& path, std::int64_t nanoseconds) override {
     constexpr std::int64_t second = 1'000'000'000;

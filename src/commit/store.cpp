@@ -30,18 +30,23 @@ class PinnedSource final : public Source {
 /// A checkpoint of many files: each is opened when it is asked for. What of them is of one state, the format knows.
 class DirectorySource final : public Source {
  public:
-  DirectorySource(std::string path, Disk& disk) : path_(std::move(path)), disk_(disk) {}
+  DirectorySource(std::string path, Disk& disk, bool leaves) : path_(std::move(path)), disk_(disk), leaves_(leaves) {}
 
   const std::string& path() const override { return path_; }
   bool is_directory() const override { return true; }
-  Names list(const std::string& relative) const override { return disk_.list(below(relative)); }
-  Ptr<File> open(const std::string& relative) const override { return disk_.open(below(relative)); }
+  Names list(const std::string& relative) const override {
+    return leaves_ ? disk_.list(below(relative)) : disk_.list_below(path_, relative);
+  }
+  Ptr<File> open(const std::string& relative) const override {
+    return leaves_ ? disk_.open(below(relative)) : disk_.open_below(path_, relative);
+  }
 
  private:
   std::string below(const std::string& relative) const { return relative.empty() ? path_ : path_ + "/" + relative; }
 
-  std::string path_;
+  const std::string path_;
   Disk& disk_;
+  const bool leaves_;  // through symbolic links
 };
 
 // A directory is read while its commit point stays the same; a run that commits more often than it can be read is told.
@@ -145,7 +150,7 @@ class Store final : public Checkpoint {
   }
 
   Ptr<Source> source_of(const Ptr<File>& file) const {
-    if (is_directory_) return std::make_shared<DirectorySource>(path_, disk_);
+    if (is_directory_) return std::make_shared<DirectorySource>(path_, disk_, format_.leaves_directory());
     return std::make_shared<PinnedSource>(path_, file);
   }
 

@@ -11,6 +11,7 @@
 
 #include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"
+#include "real_path.hpp"
 
 namespace ckptree {
 namespace {
@@ -168,16 +169,26 @@ class MemoryFile final : public File {
   Fingerprint fingerprint_;
 };
 
+Ptr<File> open_named(const std::string& at, const std::string& name) {
+  // O_NONBLOCK: a FIFO under a checkpoint's name must not hang the mount.
+  Fd fd(::open(at.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) throw_errno(name);
+  struct stat st;
+  if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + name);
+  if (!S_ISREG(st.st_mode)) throw Error(Errc::not_a_checkpoint, name + ": expected a regular file");
+  return std::make_shared<DiskFile>(std::move(fd), name);
+}
+
 }  // namespace
 
-Ptr<File> open_file(const std::string& path) {
-  // O_NONBLOCK: a FIFO under a checkpoint's name must not hang the mount.
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) throw_errno(path);
-  struct stat st;
-  if (::fstat(fd.get(), &st) != 0) throw_errno("stat " + path);
-  if (!S_ISREG(st.st_mode)) throw Error(Errc::not_a_checkpoint, path + ": expected a regular file");
-  return std::make_shared<DiskFile>(std::move(fd), path);
+Ptr<File> open_file(const std::string& path) { return open_named(path, path); }
+
+Ptr<File> open_file_below(const std::string& directory, const std::string& relative) {
+  const std::string path = directory + "/" + relative;
+  const Found found(path);
+  if (found.real.compare(0, directory.size() + 1, directory + "/") != 0)
+    throw Error(Errc::corrupt, path + ": a symbolic link leads out of the checkpoint, to " + found.real);
+  return open_named(found.handle(), path);
 }
 
 Ptr<File> adopt_private_file(int descriptor, std::string name) {

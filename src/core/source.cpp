@@ -8,9 +8,22 @@
 #include <memory>
 
 #include "ckptree/error.hpp"
+#include "real_path.hpp"
 
 namespace ckptree {
 namespace {
+
+Names names_in(const std::string& at, const std::string& name) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(at.c_str()), &::closedir);
+  if (!dir) throw_errno(name);
+  Names names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string in = entry->d_name;
+    if (in != "." && in != "..") names.push_back(in);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 class DiskSource final : public Source {
  public:
@@ -21,15 +34,7 @@ class DiskSource final : public Source {
 
   Names list(const std::string& relative) const override {
     const std::string place = below(relative);
-    const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(place.c_str()), &::closedir);
-    if (!dir) throw_errno(place);
-    Names names;
-    while (const dirent* entry = ::readdir(dir.get())) {
-      const std::string name = entry->d_name;
-      if (name != "." && name != "..") names.push_back(name);
-    }
-    std::sort(names.begin(), names.end());
-    return names;
+    return names_in(place, place);
   }
 
   Ptr<File> open(const std::string& relative) const override { return open_file(below(relative)); }
@@ -64,6 +69,14 @@ Ptr<Source> open_source(const std::string& path) {
   struct stat st;
   if (!real || ::stat(real.get(), &st) != 0) throw_errno(path);
   return std::make_shared<DiskSource>(real.get(), S_ISDIR(st.st_mode));
+}
+
+Names list_below(const std::string& directory, const std::string& relative) {
+  const std::string path = relative.empty() ? directory : directory + "/" + relative;
+  const Found found(path);
+  const Names names = names_in(found.handle(), path);
+  if (found.real != path) throw Error(Errc::corrupt, path + ": a symbolic link stands for a directory");
+  return names;
 }
 
 Ptr<Source> memory_source(Ptr<File> file) { return std::make_shared<MemorySource>(std::move(file)); }

@@ -61,6 +61,8 @@ inline std::optional<Node> stored_node(const Ptr<Source>& source, const TreePath
   try {
     source->list(relative);
     return node;
+  } catch (const Error&) {
+    return std::nullopt;  // a symbolic link that is not followed
   } catch (const std::system_error&) {
     return std::nullopt;
   }

@@ -1,13 +1,17 @@
 // A catalog, a manifest or the metadata of a state: bytes that another machine wrote. The first byte tells which.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <system_error>
 
 #include "ckptree/error.hpp"
 #include "formats/earth2studio/catalog.hpp"
 #include "formats/earth2studio/display.hpp"
 #include "formats/earth2studio/fields.hpp"
+#include "formats/earth2studio/format.hpp"
 #include "formats/earth2studio/payload.hpp"
 #include "formats/earth2studio/typed.hpp"
 
@@ -15,6 +19,19 @@ using namespace ckptree;
 using namespace ckptree::earth2studio;
 
 namespace {
+
+/// A store that has nothing but a catalog.
+struct CatalogOnly final : Source {
+  explicit CatalogOnly(std::string bytes) : file(memory_file("/store", std::move(bytes))) {}
+  const std::string& path() const override { return file->name(); }
+  bool is_directory() const override { return true; }
+  Names list(const std::string& of) const override { return of.empty() ? Names{"catalog.json"} : Names(); }
+  Ptr<File> open(const std::string& relative) const override {
+    if (relative != "catalog.json") throw std::system_error(ENOENT, std::generic_category(), relative);
+    return file;
+  }
+  Ptr<File> file;
+};
 
 /// A source of one file, which is an array if its bytes are.
 struct OneFile final : Source {
@@ -37,11 +54,18 @@ void read_catalog(const std::string& text) {
   const Entries entries = parse_catalog(text, "catalog.json");
   for (const auto& entry : entries) {
     for (const auto& [key, value] : entry->metadata().members) show(value);
-    show(entry->labels());
+    for (const auto& [key, value] : entry->labels().members) show(value);
     entry->metadata_keys();
     entry->state_ids();
   }
   if (parse_catalog(catalog_text(entries), "again").size() != entries.size()) std::abort();
+  // The table has a line for each row, and each line a cell for each column.
+  const auto model = earth2studio_format().open(std::make_shared<const CatalogOnly>(text), ViewOptions());
+  const std::string table = model->find({"catalog.tsv"})->content.text(UINT64_MAX, "catalog.tsv");
+  const auto tabs = std::count(table.begin(), table.begin() + static_cast<std::ptrdiff_t>(table.find('\n')), '\t');
+  const auto lines = std::count(table.begin(), table.end(), '\n');
+  if (lines != static_cast<std::ptrdiff_t>(entries.size()) + 1) std::abort();
+  if (std::count(table.begin(), table.end(), '\t') != tabs * lines) std::abort();
 }
 
 void read_manifest(const std::string& text) {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import numpy as np
 
@@ -249,6 +250,44 @@ class Damaged(StoreTest):
         self.assertEqual(self.read(f"rows/2/{STATE}/seed"), "3\n")
         self.fails("EUCLEAN", self.read, "rows/3/manifest.json")
         self.ok("echo other > rows/2/metadata/note")  # with a symbolic link to itself in its commit
+
+
+class Linked(StoreTest):
+    """A store with symbolic links in it, which Earth2Studio makes none of."""
+    @classmethod
+    def make_source(cls, path):
+        store.make(path, rows=4)
+        secret = path.parent / "secret"
+        secret.mkdir()
+        (secret / "key").write_text("secret\n")
+        commits = [path / "commits" / row["commit_id"] for row in store.catalog(path)]
+        states = pathlib.Path("states") / store.hashed(store.STATE)
+        (commits[0] / "out").symlink_to(secret, target_is_directory=True)
+        (commits[1] / "key").symlink_to(secret / "key")
+        (commits[2] / "a").symlink_to(".")
+        (commits[2] / "b").symlink_to(".")
+        os.remove(commits[3] / states / "noise.npy")
+        (commits[3] / states / "noise.npy").symlink_to(commits[2] / states / "noise.npy")
+
+    def test_1_nothing_outside_is_shown(self):
+        self.assertNotIn("secret", self.ok("grep -rs secret . .ckptree/raw || true"))
+        self.assertEqual(self.ok("find .ckptree/raw -name key -o -name out"), "")
+
+    def test_2_nothing_outside_gets_into_a_commit_and_no_walk_is_without_an_end(self):
+        for row in range(3):
+            self.ok(f"echo other > rows/{row}/metadata/note || true")
+            self.settle()
+            self.assertEqual(self.read(f"rows/{row}/metadata/note"), "a text\n")
+            self.assertIn("a symbolic link", self.read(".ckptree/last_error"))
+        self.assertEqual(len(store.catalog(self.source)), 4)
+
+    def test_3_a_link_within_the_store_is_a_file_of_the_new_commit(self):
+        self.ok("echo other > rows/3/metadata/note")
+        self.settle()
+        new = self.source / "commits" / store.catalog(self.source)[3]["commit_id"]
+        array = new / "states" / store.hashed(store.STATE) / "noise.npy"
+        self.assertFalse(array.is_symlink())
+        self.assertEqual(np.load(array).shape, np.load(self.path(f"rows/2/{STATE}/noise.npy")).shape)
 
 
 class Rebuilt(StoreTest):

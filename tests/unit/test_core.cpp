@@ -1,4 +1,7 @@
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "catch.hpp"
@@ -7,6 +10,7 @@
 #include "ckptree/name.hpp"
 #include "ckptree/recipe.hpp"
 #include "ckptree/row.hpp"
+#include "ckptree/source.hpp"
 
 using namespace ckptree;
 
@@ -134,4 +138,42 @@ TEST_CASE("patterns match names and the rest of a path", "[row]") {
   CHECK(match("arrays/**", {"arrays"})->names.empty());
   CHECK(match("arrays/**", {"arrays", "a", "b.npy"})->names == TreePath{"a", "b.npy"});
   CHECK_FALSE(match("arrays/**", {"array"}));
+}
+
+TEST_CASE("what is below a directory is read there, whatever symbolic links say", "[file]") {
+  namespace fs = std::filesystem;
+  char name[] = "core-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  const fs::path dir = fs::canonical(name);
+  const std::string store = dir / "store";
+  fs::create_directories(dir / "store" / "inner");
+  fs::create_directory(dir / "outer");
+  std::ofstream(dir / "outer" / "secret") << "secret";
+  std::ofstream(dir / "store" / "inner" / "file") << "text";
+  fs::create_symlink("inner/file", dir / "store" / "near");
+  fs::create_symlink(dir / "store" / "inner" / "file", dir / "store" / "absolute");
+  fs::create_symlink("../outer/secret", dir / "store" / "far");
+  fs::create_directory_symlink("../outer", dir / "store" / "way");
+  fs::create_directory_symlink("inner", dir / "store" / "again");
+  fs::create_symlink("nowhere", dir / "store" / "dangling");
+  const auto text = [&](const char* path) {
+    const auto file = open_file_below(store, path);
+    CHECK(file->name() == store + "/" + path);
+    return Recipe::extent(file, 0, file->size(), "").text(100, path);
+  };
+  CHECK(text("inner/file") == "text");
+  CHECK(text("near") == "text");
+  CHECK(text("absolute") == "text");
+  CHECK(text("again/file") == "text");
+  CHECK_THROWS_WITH(open_file_below(store, "far"),
+                    says("far: a symbolic link leads out of the checkpoint, to " + (dir / "outer/secret").string()));
+  CHECK_THROWS_WITH(open_file_below(store, "way/secret"), says("leads out of the checkpoint"));
+  CHECK_THROWS_WITH(open_file_below(store, "dangling"), says("No such file"));
+  CHECK_THROWS_WITH(open_file_below(store, "inner"), says("expected a regular file"));
+  CHECK(list_below(store, "inner") == Names{"file"});
+  CHECK(list_below(store, "").size() == 7);
+  CHECK_THROWS_WITH(list_below(store, "way"), says("way: a symbolic link stands for a directory"));
+  CHECK_THROWS_WITH(list_below(store, "again"), says("a symbolic link stands for a directory"));
+  CHECK_THROWS_WITH(list_below(store, "near"), says("Not a directory"));
+  fs::remove_all(dir);
 }

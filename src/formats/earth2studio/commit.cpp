@@ -44,7 +44,9 @@ std::string isoformat(const std::timespec& time) {
   return out + "+00:00";
 }
 
-/// Every regular file below a directory of the source, by its path from there.
+/// Every regular file below a directory of the source, by its path from there. A symbolic link that leads to nothing
+/// stays behind. @throws Error Errc::corrupt for one to a directory, or out of the store: without what is there the new
+///         commit could not be read, and to walk it may never end
 void collect_files(const Ptr<Source>& source, const std::string& directory, const std::string& prefix,
                    std::size_t depth, std::map<std::string, Recipe>& files) {
   if (depth > kMaxDepth) throw Error(Errc::corrupt, directory + ": directories more than 200 deep");
@@ -53,7 +55,8 @@ void collect_files(const Ptr<Source>& source, const std::string& directory, cons
     try {
       files[prefix + name] = whole_file(shown_file(source, path));
       continue;
-    } catch (const Error&) {
+    } catch (const Error& e) {
+      if (e.code() == Errc::corrupt) throw;
       // A directory, or nothing that a commit has: sockets and the like stay behind.
     } catch (const std::system_error& e) {
       const int error = e.code().value();
@@ -239,7 +242,9 @@ Plan plan(const State& base, const Source& source, const ChangeSet& changes, con
     add(step(Step::Kind::sync_dir, stage + "/" + *dir));
   if (!commits.empty()) {
     const Names names = source.list("");
-    if (!std::binary_search(names.begin(), names.end(), "commits")) {
+    if (std::binary_search(names.begin(), names.end(), "commits")) {
+      source.list("commits");  // through no symbolic link
+    } else {
       add(step(Step::Kind::make_dir, store + "/commits"));
       like(store + "/commits", store);
       add(step(Step::Kind::sync_dir, store));

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "ckptree/error.hpp"
 #include "formats/earth2studio/np_time.hpp"
 #include "formats/earth2studio/payload.hpp"
 #include "formats/earth2studio/typed.hpp"
@@ -130,6 +131,17 @@ std::string typed_text(const Json& value, bool in_list) {
   return text;
 }
 
+/// Labels are plain JSON that nobody checks: some have a kind and not the rest. Those `print` cannot decode; here they
+/// are shown as the objects they are.
+bool is_decodable(const Json& value) {
+  try {
+    check_typed(value, "");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 /// Python's repr of a value in a list or dict. @param decodes  not below a dict
 std::string repr(const Json& value, bool decodes) {
   switch (value.type) {
@@ -144,8 +156,10 @@ std::string repr(const Json& value, bool decodes) {
     }
     case json::Type::object: break;
   }
-  if (decodes && is_array_label(value)) return "array(" + displayed_array(value) + ")";
-  if (decodes && is_typed(value)) return typed_text(value, true);
+  if (decodes && is_decodable(value)) {
+    if (is_array_label(value)) return "array(" + displayed_array(value) + ")";
+    if (is_typed(value)) return typed_text(value, true);
+  }
   std::string out = "{";
   for (const auto& [key, entry] : value.members)
     out += (out.size() > 1 ? ", " : "") + quoted(key) + ": " + repr(entry, false);
@@ -157,8 +171,10 @@ std::string repr(const Json& value, bool decodes) {
 std::string displayed(const Json& value) {
   if (value.is_null()) return {};
   if (value.is_string()) return value.text;
-  if (is_array_label(value)) return displayed_array(value);
-  if (is_typed(value)) return typed_text(value, false);
+  if (is_decodable(value)) {
+    if (is_array_label(value)) return displayed_array(value);
+    if (is_typed(value)) return typed_text(value, false);
+  }
   return repr(value, true);
 }
 

@@ -68,6 +68,19 @@ void rewrite_metadata(const Row& row, Rewritten& out) {
   }
 }
 
+/// `print` decodes labels as it does metadata; what was there before the edit is not its fault.
+void rewrite_labels(const Row& row, Rewritten& out) {
+  const std::string place = "labels.json";
+  const Json labels = parse(row.edited_labels()->text(), place), old = row.entry().labels();
+  check_numbers(labels, place);
+  for (const auto& [key, value] : labels.members) {
+    const Json* before = old.find(key);
+    if (!before || !same(*before, value)) check_decodes(value, place + ": " + key);
+  }
+  out.entry.set("labels", labels);
+  out.manifest.set("labels", labels);
+}
+
 void rewrite_state(const StoredState& state, const std::string& path, Rewritten& out) {
   Json tree = Json::object();
   tree.set("state_id", Json::string(state.id));
@@ -84,12 +97,7 @@ Rewritten rewritten(const Row& row) {
   out.manifest = *row.manifest();
   out.entry = row.entry().json();
   if (row.edited_metadata()) rewrite_metadata(row, out);
-  if (row.edited_labels()) {
-    const Json labels = parse(row.edited_labels()->text(), "labels.json");
-    check_numbers(labels, "labels.json");
-    out.entry.set("labels", labels);
-    out.manifest.set("labels", labels);
-  }
+  if (row.edited_labels()) rewrite_labels(row, out);
   const std::string commit = row.commit() + "/";
   for (const auto& [id, state] : row.edited_states())
     rewrite_state(*state, state->directory.substr(commit.size()), out);

@@ -40,6 +40,9 @@ class Earth2StudioFormat final : public Format {
   const char* kind() const override { return "earth2studio"; }
   std::string commit_point() const override { return kCatalog; }
 
+  /// Upstream makes no links. A store is shown to others than its owner, and an edit links all files of a commit.
+  bool leaves_directory() const override { return false; }
+
   bool claims(const Source& source) const override {
     if (!source.is_directory()) return false;
     try {

@@ -257,6 +257,7 @@ Written written(const Next& next, const Row* last) {
   }
   const Json labels = next.labels ? parse(next.labels->text(), "next/labels.json") : Json::object();
   check_numbers(labels, "next/labels.json");
+  for (const auto& [key, value] : labels.members) check_decodes(value, "next/labels.json: " + key);
   const Json write_count = Json::number(last ? last->entry().write_count() + 1 : 1);
   for (Json* tree : {&out.entry, &out.manifest}) {
     tree->set("labels", labels);
