@@ -68,7 +68,8 @@ struct Stamp {
 /// What the place of the checkpoint can do.
 struct Medium {
   bool reflink = false;
-  std::string temporary;  // absolute; the name for the file that a plan writes beside the checkpoint
+  std::string target;     // absolute, of no symbolic link; the file whose replacement is the commit point
+  std::string temporary;  // absolute; the name for the file that a plan writes beside that
 };
 
 }  // namespace ckptree

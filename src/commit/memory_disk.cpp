@@ -314,13 +314,13 @@ bool MemoryDisk::exchange(const std::string& from, const std::string& path) {
   return true;
 }
 
-/// Names in other directories stay pending.
 void MemoryDisk::set_mtime(const std::string& path, std::int64_t nanoseconds) {
   begin();
   inode(path).changed = nanoseconds;
   end();
 }
 
+/// Names in other directories stay pending.
 void MemoryDisk::sync_dir(const std::string& path) {
   begin();
   std::vector<Naming> others;

@@ -14,7 +14,7 @@ namespace ckptree {
 /// A disk in memory that tells what programs see from what survives power loss: writes, sizes, attributes and names
 /// stay pending until they are synced, and each pending one may be lost, kept, or (a write) torn, whatever the others
 /// are. It promises less than any real filesystem does, so a plan that holds here holds there.
-class MemoryDisk final : public Disk {
+class MemoryDisk : public Disk {
  public:
   struct Entry {
     std::string content, attributes;

@@ -49,6 +49,17 @@ class DirectorySource final : public Source {
   const bool leaves_;  // through symbolic links
 };
 
+/// The file whose replacement commits. Where a format follows links, this one too: a link stays one.
+std::string target_of(const Format& format, const std::string& path, bool is_directory, Disk& disk) {
+  if (!is_directory || format.commit_point().empty()) return path;
+  const std::string named = path + "/" + format.commit_point();
+  try {
+    return format.leaves_directory() ? disk.resolve(named) : named;
+  } catch (const std::system_error&) {  // it may be missing
+    return named;
+  }
+}
+
 // A directory is read while its commit point stays the same; a run that commits more often than it can be read is told.
 constexpr int kAttempts = 10;
 
@@ -58,7 +69,7 @@ class Store final : public Checkpoint {
       : format_(format),
         path_(std::move(path)),
         is_directory_(disk.is_directory(path_)),
-        target_(is_directory_ && !format.commit_point().empty() ? path_ + "/" + format.commit_point() : path_),
+        target_(target_of(format, path_, is_directory_, disk)),
         disk_(disk),
         options_(std::move(options)) {}
 
@@ -108,6 +119,7 @@ class Store final : public Checkpoint {
     const Ptr<Source> source = source_of(file);
     Medium medium;
     medium.reflink = !is_directory_ && shares_blocks();
+    medium.target = target_;
     medium.temporary = temporary_name(target_, is_directory_);
     const Plan plan = format_.plan(*base.model, *source, changes, medium);
     std::string problem;

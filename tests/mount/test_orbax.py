@@ -80,6 +80,28 @@ class Checkpoint(MountTest):
             file.write("{}")
 
 
+class Linked(MountTest):
+    """A checkpoint whose metadata is elsewhere, behind a link, as caches of copies have it."""
+
+    source_name = "ckpt"
+
+    @classmethod
+    def make_source(cls, path):
+        checkpoint_orbax.make(path)
+        elsewhere = path.parent.parent / "elsewhere"
+        elsewhere.mkdir()
+        (path / "_CHECKPOINT_METADATA").rename(elsewhere / "step.json")
+        (path / "_CHECKPOINT_METADATA").symlink_to("../../elsewhere/step.json")
+
+    def test_an_edit_reaches_the_file_and_leaves_the_link(self):
+        self.ok("echo 0.25 > custom_metadata/lr")
+        self.write(".ckptree/flush", "1\n")
+        elsewhere = self.source.parent.parent / "elsewhere"
+        self.assertEqual(os.readlink(self.source / "_CHECKPOINT_METADATA"), "../../elsewhere/step.json")
+        self.assertEqual(json.loads((elsewhere / "step.json").read_text())["custom_metadata"]["lr"], 0.25)
+        self.assertEqual(os.listdir(elsewhere), ["step.json"])
+
+
 class Steps(MountTest):
     source_name = "run"
 

@@ -1,3 +1,6 @@
+#include <cerrno>
+#include <system_error>
+
 #include "catch.hpp"
 #include "ckptree/error.hpp"
 #include "formats/orbax/layout.hpp"
@@ -57,6 +60,53 @@ TEST_CASE("what is broken hides nothing else", "[orbax]") {
         "a\tint32\t2\t8\t2\t2\tSingleDeviceSharding\tArrayMetadata\n"
         "n\tint32\tscalar\t4\t\t\t\tScalarMetadata\ns\t\t\t\t\t\t\tStringMetadata\n"
         "gone\t\t\t\t\t\t\tArrayMetadata\n");
+}
+
+TEST_CASE("a file that may not be read hides nothing else", "[orbax]") {
+  struct Refusing final : MemoryDisk {
+    Ptr<File> open(const std::string& path) override {
+      if (path == "/ck/state/gone/.zarray") throw std::system_error(EACCES, std::generic_category(), path);
+      return MemoryDisk::open(path);
+    }
+  } disk;
+  OrbaxCheckpoint::fill(disk, "/ck");
+  disk.add("/ck/state/gone/.zarray", {OrbaxCheckpoint::zarray("[2]"), "--"});
+  const Session session(make_store(orbax_format(), "/ck", disk, {{}, false}));
+  const auto node = [&](const std::string& path) { return session.working()->find(parse_path(path)).value(); };
+  CHECK(node("checkpointables/state/arrays.tsv").content.text(1u << 20, "").find("\na\tint32") != std::string::npos);
+  CHECK(node("checkpointables/state/values/a.npy").content.size() > 8);
+  for (const char* path : {"checkpointables/state/tree/gone", "checkpointables/state/values/gone.npy"}) {
+    try {
+      node(path).content.text(1u << 20, "");
+      FAIL("it was read");
+    } catch (const Error& e) {
+      CHECK(e.code() == Errc::no_permission);
+    }
+  }
+}
+
+TEST_CASE("data that cannot be decoded is told in the tree, and has no file", "[orbax]") {
+  OrbaxCheckpoint c;
+  std::string blosc = OrbaxCheckpoint::zarray("[2]");
+  blosc.replace(blosc.find("null"), 4, "{\"id\": \"blosc\", \"cname\": \"lz4\"}");
+  c.disk.add("/ck/state/gone/.zarray", {blosc, "rw"});
+  c.open();
+  CHECK(c.names("checkpointables/state/values") == "a.npy n.npy e");
+  CHECK_FALSE(c.has("checkpointables/state/values/gone.npy"));
+  const std::string leaf = c.read("checkpointables/state/tree/gone");
+  CHECK(leaf.find("\"dtype\": \"int32\"") != std::string::npos);
+  CHECK_THAT(leaf, says("\"unsupported\": \"") && says("blosc"));
+  CHECK_THAT(c.read("checkpointables/state/arrays.tsv"), says("\ngone\tint32\t2\t8\t"));
+}
+
+TEST_CASE("a damaged file of the step is told at the top", "[orbax]") {
+  OrbaxCheckpoint c;
+  c.disk.add("/ck/_CHECKPOINT_METADATA", {"{\"custom_metadata\"", "rw"});
+  c.open();
+  CHECK(c.read("custom_metadata.json") == "{}");
+  CHECK_THAT(c.read("error"), says("_CHECKPOINT_METADATA:1:19") && says("Orbax takes the file for an empty one"));
+  CHECK_THAT(StepMetadata::read(StepMetadata::Kind::root, "{", "_ROOT_METADATA").problem,
+             says("; Orbax refuses the file"));
 }
 
 TEST_CASE("custom_metadata is replaced in the file, and nothing beside it", "[orbax]") {

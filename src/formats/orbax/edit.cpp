@@ -91,7 +91,7 @@ ChangeSet seal(const State& base, const State& edited, const std::string& file, 
   const StepMetadata& before = base.stored->metadata;
   std::string text = before.with_custom(custom);
   const StepMetadata after = StepMetadata::read(before.kind, text, file);
-  if (!after.editable || after.init != before.init || after.commit != before.commit)
+  if (!after.editable || after.others() != before.others())
     throw Error(Errc::rejected, file + ": " + (after.problem.empty() ? "would change beside it" : after.problem));
   changes[file] = Change{Recipe::literal(std::move(text)), stamp.time};
   return changes;
@@ -102,9 +102,10 @@ ChangeSet seal(const State& base, const State& edited, const std::string& file, 
 // 2. It is renamed over the old one: the commit point. A crash up to here leaves the old file and a sibling to sweep.
 // 3. The directory gets its time back: of a checkpoint without a time of its commit Orbax takes that, to decide what it
 //    keeps. The directory is synced, so that the choice survives power loss.
-Plan plan(const Source& source, const ChangeSet& changes, const Medium& medium) {
-  const auto& [file, change] = *changes.begin();
-  const std::string target = source.path() + "/" + file, directory = target.substr(0, target.rfind('/'));
+Plan plan(const ChangeSet& changes, const Medium& medium) {
+  const auto& change = changes.begin()->second;
+  const std::string& target = medium.target;
+  const std::string directory = target.substr(0, target.rfind('/'));
   const std::string& fresh = medium.temporary;
   Plan plan;
   plan.target = target;

@@ -20,8 +20,8 @@ class OrbaxFormat final : public Format {
   ChangeSet seal(const Model& base, const Model& edited, const Stamp& stamp) const override {
     return orbax::seal(state_of(base), state_of(edited), kCheckpointMetadata, stamp);
   }
-  Plan plan(const Model&, const Source& source, const ChangeSet& changes, const Medium& medium) const override {
-    return orbax::plan(source, changes, medium);
+  Plan plan(const Model&, const Source&, const ChangeSet& changes, const Medium& medium) const override {
+    return orbax::plan(changes, medium);
   }
   std::string layout(const Model& model) const override {
     switch (state_of(model).stored->layout) {
@@ -52,8 +52,8 @@ class StepsFormat final : public Format {
   ChangeSet seal(const Model& base, const Model& edited, const Stamp& stamp) const override {
     return orbax::seal(state_of(base), state_of(edited), kRootMetadata, stamp);
   }
-  Plan plan(const Model&, const Source& source, const ChangeSet& changes, const Medium& medium) const override {
-    return orbax::plan(source, changes, medium);
+  Plan plan(const Model&, const Source&, const ChangeSet& changes, const Medium& medium) const override {
+    return orbax::plan(changes, medium);
   }
   std::string layout(const Model& model) const override {
     return std::to_string(steps_of(*state_of(model).stored->source).size()) + " steps";

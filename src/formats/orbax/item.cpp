@@ -13,6 +13,8 @@ namespace ckptree::orbax {
 namespace {
 
 constexpr const char* kManifest = "manifest.ocdbt";
+// Items in items; Orbax makes one level. Directories may be links, also to one above.
+constexpr std::size_t kMaxDepth = 8;
 // The metadata of an array is a few hundred bytes.
 constexpr std::uint64_t kMaxArrayMetadata = std::uint64_t{1} << 20;
 
@@ -92,7 +94,8 @@ Ptr<File> Item::json() const {
 
 Names Item::children() const {
   Names found;
-  if (has_tree() || directory_.empty()) return found;
+  const auto depth = static_cast<std::size_t>(std::count(directory_.begin(), directory_.end(), '/'));
+  if (has_tree() || directory_.empty() || depth >= kMaxDepth) return found;
   for (const std::string& name : names_)
     if (!is_temporary_name(name) && names_in(*source_, below(name))) found.push_back(name);
   return found;
@@ -145,13 +148,18 @@ Ptr<zarr::ZarrArray> Item::array(std::size_t leaf) const {
   return arrays_.emplace(leaf, std::move(made)).first->second;
 }
 
+std::string Item::why_unsupported(std::size_t leaf) const {
+  const auto known = array(leaf);
+  if (zarr::npy_descr(*known)) return {};
+  return known->unsupported.empty() ? "its type is not known" : known->unsupported;
+}
+
 Recipe Item::npy(std::size_t leaf) const {
   const auto pytree = tree();
   const std::string& name = pytree->leaves.at(leaf).name;
   const auto known = array(leaf);
-  if (!zarr::npy_descr(*known))
-    throw Error(Errc::unsupported, below(name) + ": its data cannot be shown: " +
-                                       (known->unsupported.empty() ? "its type is not known" : known->unsupported));
+  if (const std::string why = why_unsupported(leaf); !why.empty())
+    throw Error(Errc::unsupported, below(name) + ": its data cannot be shown: " + why);
   return zarr::npy_of(values(), name, known, chunk_cache(), pytree->missing_is_damage,
                       "orbax:" + stamp_ + ":" + source_->path() + "/" + below(name));
 }

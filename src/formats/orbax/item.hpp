@@ -42,6 +42,9 @@ class Item {
   std::shared_ptr<const Pytree> tree() const;
   /// The metadata of a leaf's array. @throws Error Errc::corrupt, Errc::unsupported
   Ptr<zarr::ZarrArray> array(std::size_t leaf) const;
+  /// Why its data cannot be decoded: a compressor or a type that is not known; empty when it can.
+  /// @throws Error as array()
+  std::string why_unsupported(std::size_t leaf) const;
   /// The array as a .npy file. @throws Error
   Recipe npy(std::size_t leaf) const;
   /// A leaf as JSON.

@@ -32,7 +32,8 @@ bool has(const Names& sorted, const std::string& name) {
 }
 
 bool is_temporary_name(const std::string& name) {
-  return contains(name, ".orbax-checkpoint-tmp") || ends_with(name, ".partial_save");
+  return contains(name, ".orbax-checkpoint-tmp") || ends_with(name, ".partial_save") ||
+         contains(name, ".partial_save.pending_");
 }
 
 bool is_in_temporary(const std::string& path) {

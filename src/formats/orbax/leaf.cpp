@@ -17,7 +17,7 @@ std::string list_text(const std::vector<std::uint64_t>& numbers) {
 
 /// What the metadata of Orbax calls it.
 std::string type_of(const Leaf& leaf) {
-  if (leaf.skip && leaf.has_array()) return "Metadata";
+  if (leaf.skip) return "Metadata";
   if (leaf.value_type == "scalar") return "ScalarMetadata";
   if (leaf.value_type == "string") return "StringMetadata";
   if (leaf.has_array()) return "ArrayMetadata";
@@ -64,8 +64,10 @@ std::string Item::leaf_json(std::size_t number) const {
     const auto known = array(number);
     add("shape", list_text(known->shape));
     add("dtype", json::quote(known->dtype));
+    const std::string why = why_unsupported(number);
+    if (!why.empty()) add("unsupported", json::quote(why));
     if (is_scalar) {
-      add("value", scalar_literal(known->dtype, npy(number)));
+      add("value", why.empty() ? scalar_literal(known->dtype, npy(number)) : "null");
     } else {
       add("random_key_impl", key_kind(leaf));
       add("storage",
@@ -94,7 +96,7 @@ std::string Item::table() const {
             fields += shape_text(known->chunk_shape) + "\t" + shape_field(leaf.write_shape) + "\t" +
                       escaped(sharding_field(sharding(leaf))) + "\t";
           else fields += "\t\t\t";
-        } catch (const Error&) {
+        } catch (const std::exception&) {  // Error, or of a file that cannot be opened
           // Its own file says what is wrong; the others are well.
           fields = "\t\t\t\t\t\t\t";
         }

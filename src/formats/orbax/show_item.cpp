@@ -51,6 +51,20 @@ std::optional<Node> entry(const State& state, const Item& item, const std::strin
 
 }  // namespace
 
+namespace {
+
+/// Whether a leaf has a .npy file: a broken one has, which tells what is wrong; one that cannot be decoded says so in
+/// the tree.
+bool has_npy(const Item& item, const Leaf& leaf, std::size_t number) {
+  try {
+    return leaf.has_array() && item.why_unsupported(number).empty();
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+}  // namespace
+
 std::optional<Node> find_in_tree(const State& state, const Item& item, const TreePath& below, bool values) {
   if (!item.has_tree() || (values && state.options.no_data)) return std::nullopt;
   const Node directory = directory_of(state, item);
@@ -61,7 +75,7 @@ std::optional<Node> find_in_tree(const State& state, const Item& item, const Tre
   const auto leaf = tree->places[*at].leaf;
   if (!leaf) return directory;
   if (!values) return made_node(directory, [&] { return Recipe::literal(item.leaf_json(*leaf)); });
-  if (!tree->leaves[*leaf].has_array()) return std::nullopt;
+  if (!has_npy(item, tree->leaves[*leaf], *leaf)) return std::nullopt;
   return made_node(directory, [&] { return item.npy(*leaf); });
 }
 
@@ -72,7 +86,7 @@ void list_tree(const State& state, const Item& item, const TreePath& below, bool
   if (tree->places[*at].leaf) throw Error(Errc::not_directory, to_string(below) + ": not a directory");
   for (const Pytree::Entry& e : tree->places[*at].entries) {
     const auto leaf = tree->places[e.place].leaf;
-    if (values && leaf && !tree->leaves[*leaf].has_array()) continue;
+    if (values && leaf && !has_npy(item, tree->leaves[*leaf], *leaf)) continue;
     Node node = directory_of(state, item);
     if (leaf) node.kind = Node::Kind::file;  // `find` makes the content: a listing needs none of it
     node.key = e.key;
@@ -100,7 +114,10 @@ void list_item(const State& state, const Item& item, const TreePath& below, cons
     if (!child) throw Error(Errc::not_found, to_string(below) + ": no such directory");
     return list_item(state, *child, rest(below), each);
   }
-  for (const char* name : {kArrays, kTree, kValues, kJson, kError}) {
+  Node table = directory_of(state, item);
+  table.kind = Node::Kind::file;  // `find` makes the content: a listing needs none of it
+  if (item.has_tree() && !each(kArrays, table)) return;
+  for (const char* name : {kTree, kValues, kJson, kError}) {
     const auto node = find_in_item(state, item, {name});
     if (node && !each(name, *node)) return;
   }

@@ -112,7 +112,10 @@ std::optional<Node> show_arrays(const State& state, const Match&) {
 
 std::optional<Node> show_error(const State& state, const Match&) {
   const Item* item = direct(state);
-  return item ? find_in_item(state, *item, {"error"}) : std::nullopt;
+  std::string text = item ? item->error() : std::string();
+  const std::string& problem = state.stored->metadata.problem;
+  if (!problem.empty()) text += (text.empty() ? "" : "\n") + problem;
+  return text.empty() ? std::nullopt : std::optional<Node>(file_node(state, text + "\n"));
 }
 
 std::optional<Node> show_pytree(const State& state, const Match& match) {

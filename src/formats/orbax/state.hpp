@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cerrno>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "ckptree/format.hpp"
@@ -62,6 +64,9 @@ Node made_node(Node node, const Make& make) {
     node.content = make();
   } catch (const Error& e) {
     node.content = failing_content(e.code(), e.what());
+  } catch (const std::system_error& e) {
+    const bool refused = e.code().value() == EACCES || e.code().value() == EPERM;
+    node.content = failing_content(refused ? Errc::no_permission : Errc::io, e.what());
   }
   return node;
 }
@@ -99,6 +104,6 @@ State edit_custom(const State&, const Match&, const Op&);
 State edit_custom_value(const State&, const Match&, const Op&);
 std::optional<Node> vacant_custom_value(const State&, const Match&);
 ChangeSet seal(const State& base, const State& edited, const std::string& file, const Stamp& stamp);
-Plan plan(const Source& source, const ChangeSet& changes, const Medium& medium);
+Plan plan(const ChangeSet& changes, const Medium& medium);
 
 }  // namespace ckptree::orbax

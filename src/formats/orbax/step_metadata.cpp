@@ -113,7 +113,9 @@ StepMetadata StepMetadata::read(Kind kind, std::optional<std::string> stored, co
   try {
     json::validate(*m.text, place);
   } catch (const Error& e) {
-    m.problem = std::string(e.what()) + "; Orbax takes the file for an empty one";
+    const bool is_root = kind == Kind::root;
+    m.problem =
+        std::string(e.what()) + (is_root ? "; Orbax refuses the file" : "; Orbax takes the file for an empty one");
     return m;
   }
   const View top = View::of(*m.text);
@@ -164,6 +166,15 @@ std::string StepMetadata::with_custom(Bytes own) const {
   }
   if (const auto at = custom_extent(fresh)) return json::splice(fresh, *at, value);
   return json::append(fresh, json::root(fresh), json::quote(kCustom), value);
+}
+
+std::string StepMetadata::others() const {
+  std::string all;
+  for (const std::string& key : known_keys(kind)) {
+    const auto value = key == kCustom ? std::nullopt : View::of(*text).find(key);
+    all += key + " " + (value ? std::string(value->literal()) : "") + "\n";
+  }
+  return all;
 }
 
 std::string iso_time(const std::string& nanoseconds) {

@@ -22,6 +22,9 @@ struct StepMetadata {
   /// What Orbax shows for `custom`: with the unknown members.
   std::string shown_custom(Bytes custom) const;
 
+  /// What Orbax knows beside custom_metadata, as literals: what no edit may change.
+  std::string others() const;
+
   Kind kind = Kind::checkpoint;
   std::optional<std::string> text;
   bool editable = false;                       // it is there, and Orbax reads it

@@ -74,9 +74,9 @@ std::optional<Node> show_latest(const State& state, const Match&) {
 std::string commit_time(const State& state, const std::string& name) {
   const std::string path = name + "/" + kCheckpointMetadata;
   try {
-    return iso_time(StepMetadata::read(StepMetadata::Kind::checkpoint,
-                                       read_text(*state.stored->source, path, kMaxJson), path)
-                        .commit);
+    return iso_time(
+        StepMetadata::read(StepMetadata::Kind::checkpoint, read_text(*state.stored->source, path, kMaxJson), path)
+            .commit);
   } catch (const std::exception&) {
     return "null";
   }
@@ -106,16 +106,16 @@ std::optional<Node> show_incomplete(const State& state, const Match& match) {
 
 const StateRow kRows[] = {
     // pattern              shown by           listed by           edited by          a new file by
-    {"kind",                show_steps_kind},
-    {"path",                show_path},
-    {kCustomFile,           show_custom,       nullptr,            edit_custom},
-    {"custom_metadata/**",  show_custom_value, list_custom_values, edit_custom_value, vacant_custom_value},
-    {"steps.tsv",           show_steps_table},
-    {"steps",               show_steps,        list_steps},
-    {"steps/*",             show_step},
-    {"latest",              show_latest},
-    {"incomplete",          show_steps,        list_incomplete},
-    {"incomplete/*",        show_incomplete},
+    {"kind", show_steps_kind},
+    {"path", show_path},
+    {kCustomFile, show_custom, nullptr, edit_custom},
+    {"custom_metadata/**", show_custom_value, list_custom_values, edit_custom_value, vacant_custom_value},
+    {"steps.tsv", show_steps_table},
+    {"steps", show_steps, list_steps},
+    {"steps/*", show_step},
+    {"latest", show_latest},
+    {"incomplete", show_steps, list_incomplete},
+    {"incomplete/*", show_incomplete},
 };
 
 }  // namespace
