@@ -89,7 +89,7 @@ class RowModel final : public Model {
     try {
       return row.show(state_, m);
     } catch (const Error& e) {
-      if (e.code() != Errc::not_found && e.code() != Errc::corrupt) throw;
+      if (e.code() == Errc::stale || e.code() == Errc::io) throw;
       return std::nullopt;
     }
   }

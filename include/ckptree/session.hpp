@@ -70,7 +70,14 @@ constexpr const char* kReasonSuffix = ".reason";
 /// give, rejected bytes. Safe to use from several threads; readers of `working()` never wait for a commit.
 class Session {
  public:
-  explicit Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval = {});
+  /// What becomes of pending edits when the checkpoint changes outside.
+  enum class Outside {
+    rebase,  // they are made again on top of it; those in conflict are refused
+    refuse,  // all of them are refused, and every later one: they were to be one commit on what was there
+  };
+
+  explicit Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval = {},
+                   Outside outside = Outside::rebase);
 
   Ptr<Snapshot> committed() const;
   /// The committed model with the pending edits on it: what the mount shows.
@@ -137,7 +144,7 @@ class Session {
     std::uint64_t epoch;
     std::shared_ptr<const void> editor;  // null: nobody is asked for
   };
-  struct Outside {  // one change made outside: the models before and after, to tell what it touched
+  struct Change {  // one made outside: the models before and after, to tell what it touched
     std::uint64_t epoch;
     Ptr<Model> before, after;
     std::chrono::steady_clock::time_point noticed;
@@ -155,7 +162,7 @@ class Session {
     Ptr<Model> working;
     std::size_t logged = 0;
     std::uint64_t epoch = 0;
-    std::deque<Outside> outside;
+    std::deque<Change> outside;
   };
   Ground ground() const;
   /// The working model after edits. @throws Error Errc::stale when what one touches changed outside since `epoch`
@@ -173,6 +180,7 @@ class Session {
   void reject_all(const std::vector<Logged>& edits, const std::string& reason);        // without state_
 
   const std::shared_ptr<Checkpoint> checkpoint_;
+  const Outside when_outside_;
 
   // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody
   // who answers a reader. state_ guards everything below and is held for memory work only.
@@ -183,7 +191,7 @@ class Session {
   Ptr<Model> working_;
   std::vector<Logged> log_;
   std::uint64_t epoch_ = 0;
-  std::deque<Outside> outside_;
+  std::deque<Change> outside_;
   std::deque<Made> made_;
   FlushInterval interval_;
   std::uint64_t commits_ = 0;

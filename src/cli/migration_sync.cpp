@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"
@@ -34,11 +37,17 @@ void write_file(const std::string& path, const std::string& text) {
   if (descriptor < 0 || ::close(descriptor) != 0) throw_errno(path);
 }
 
-/// "STEM-vVERSION-N.EXT" beside the checkpoint, as anemoi calls it.
+/// All of a small file; empty when it cannot be read.
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// "STEM-vVERSION-N.EXT" beside the checkpoint, as anemoi calls it. The version is what somebody wrote into it.
 std::string name_of_old(const std::string& checkpoint, const std::vector<Migration>& registered) {
   const std::filesystem::path path = checkpoint;
   std::string version = std::to_string(registered.size());
-  if (!registered.empty()) version = registered.back().version + "-" + version;
+  if (!registered.empty()) version = file_name_of(registered.back().version).text + "-" + version;
   return path.parent_path() / (path.stem().string() + "-v" + version + path.extension().string());
 }
 
@@ -50,8 +59,20 @@ class Old {
     struct stat st;
     if (!from || ::fstat(from.get(), &st) != 0) throw_errno(checkpoint);
     const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!to && errno == EEXIST)
-      throw Stop(Status::failure, path + ": exists already; the checkpoint before a migration is kept under this name");
+    if (!to && errno == EEXIST) {
+      // A run that was killed behind this point left it; the time is what a copy gets last.
+      struct stat there;
+      const auto is_same = [](const timespec& a, const timespec& b) {
+        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+      };
+      if (::lstat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && there.st_size == st.st_size &&
+          is_same(there.st_mtim, st.st_mtim))
+        return;
+      throw Stop(Status::failure,
+                 path +
+                     ": exists already, and is not the checkpoint as it is now, which a migration keeps under this "
+                     "name; move it away");
+    }
     if (!to) throw_errno(path);
     made_ = true;
     try {
@@ -87,12 +108,25 @@ void run_script(PrivateMount& mount, const Migration& m, const char* argument) {
     throw Stop(Status::failure, m.path + ": " + argument + ": an edit was refused; nothing was changed");
 }
 
+std::string registered_file(const PrivateMount& mount, const Migration& m) {
+  return mount.top() + "/" + kRegistered + "/" + file_name_of(m.name).text;
+}
+
 void run_all(PrivateMount& mount, const std::vector<Migration>& todo) {
   for (const Migration& m : todo) run_script(mount, m, "setup");
   for (const Migration& m : todo) {
     run_script(mount, m, "migrate");
-    write_file(mount.top() + "/" + kRegistered + "/" + file_name_of(m.name).text, torch::json_of(m));
+    try {
+      write_file(registered_file(mount, m), torch::json_of(m));
+    } catch (const std::system_error& e) {
+      const std::string why = text_of(mount.top() + "/.ckptree/last_error");
+      throw Stop(Status::failure, m.name + ": cannot be registered; nothing was changed: " +
+                                      (why.empty() ? e.code().message() : why.substr(0, why.find('\n'))));
+    }
   }
+  for (const Migration& m : todo)
+    if (!std::filesystem::exists(registered_file(mount, m)))
+      throw Stop(Status::failure, m.name + ": a later script took back what it did; nothing was changed");
 }
 
 }  // namespace
@@ -122,10 +156,22 @@ Findings look_at(const std::string& source, const Options& options, const std::s
   return found;
 }
 
+/// Whether the commit of a sync that did not end well is in place all the same, e.g. not certain to survive a power loss.
+bool is_committed(const std::string& source, const Options& options, const MigrationFlags& flags,
+                  const Migration& last) {
+  try {
+    const auto registered = look_at(source, options, flags.directory).registered;
+    return std::any_of(registered.begin(), registered.end(), [&](const Migration& m) { return m.name == last.name; });
+  } catch (const std::exception&) {
+    return true;  // nobody can tell: the old one stays
+  }
+}
+
 int sync_migrations(const std::string& source, const Options& given, const MigrationFlags& flags) {
   Options options = given;
   options.view.edit_all = true;
-  options.flush_interval = FlushInterval::parse("none");  // all of it is one commit
+  options.flush_interval = FlushInterval::parse("none");  // all of it is one commit,
+  options.outside = Session::Outside::refuse;             // of what was there when it began
   const Findings found = look_at(source, options, flags.directory);
   if (!found.why_incompatible.empty())
     throw Stop(Status::failure, source + ": cannot be migrated: " + found.why_incompatible);
@@ -177,7 +223,10 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
     const std::string kept = name_of_old(checkpoint, found.registered);
     Old old(checkpoint, kept);
     const Status end = mount.end();
-    if (end != Status::ok) return static_cast<int>(end);
+    if (end != Status::ok) {
+      if (is_committed(source, given, flags, todo.back())) old.keep();
+      return static_cast<int>(end);
+    }
     old.keep();
     std::printf("The checkpoint as it was: %s\nExecuted %zu migration%s:\n", kept.c_str(), todo.size(),
                 todo.size() == 1 ? "" : "s");

@@ -109,15 +109,19 @@ Report Mount::finish() {
   Report report;
   for (const auto& view : s_->views) {
     Session& session = *view->session;
+    std::string failure;
     try {
       session.commit();
     } catch (...) {
-      report.lines.push_back("not committed: " + current_failure().text);
+      failure = current_failure().text;
+      report.all_committed = false;
     }
     session.reject_waiting("was still waiting: for a metadata.json, or for a row that next/ should have become");
     std::vector<Kept> rejected = session.rejected();
     rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }),
                    rejected.end());
+    // What nothing was kept of is in place, though not certain to survive a power loss.
+    if (!failure.empty()) report.lines.push_back((rejected.empty() ? "" : "not committed: ") + failure);
     if (rejected.empty()) continue;
     report.all_committed = false;
     const std::string within = inside(s_->views.front()->session->path(), session.path());

@@ -53,8 +53,8 @@ bool touches(const Op& op, const TreePath& path) { return op.path == path || (!o
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval)
-    : checkpoint_(std::move(checkpoint)), interval_(interval) {
+Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval, Outside outside)
+    : checkpoint_(std::move(checkpoint)), when_outside_(outside), interval_(interval) {
   auto first = std::make_shared<Snapshot>(checkpoint_->open());
   committed_ = first;
   working_ = first->model;
@@ -77,6 +77,9 @@ std::uint64_t Session::epoch() const {
 
 Session::Ground Session::ground() const {
   const std::lock_guard<std::mutex> guard(state_);
+  // The first change made outside is the end of a session that refuses them.
+  if (when_outside_ == Outside::refuse && epoch_ > 0)
+    throw Error(Errc::stale, checkpoint_->path() + ": was changed by another program since this edit began; repeat it");
   return {committed_, working_, log_.size(), epoch_, outside_};
 }
 
@@ -85,7 +88,7 @@ void Session::refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t 
   const bool forgotten = ground.outside.empty() || ground.outside.front().epoch > epoch + 1;
   for (const TreePath* path : {&op.path, &op.to}) {
     if (path == &op.to && op.to.empty()) continue;
-    const bool changed = forgotten || std::any_of(ground.outside.begin(), ground.outside.end(), [&](const Outside& o) {
+    const bool changed = forgotten || std::any_of(ground.outside.begin(), ground.outside.end(), [&](const Change& o) {
                            return o.epoch > epoch && (tag_at(*o.before, *path) != tag_at(*o.after, *path) ||
                                                       o.before->identity(*path) != o.after->identity(*path));
                          });
@@ -323,6 +326,8 @@ bool Session::refresh_locked() {
     rest.swap(log_);
     for (Logged& edit : rest) {
       try {
+        if (when_outside_ == Outside::refuse)
+          throw Error(Errc::stale, to_string(edit.op.path) + ": another program changed the checkpoint meanwhile");
         refuse_if_stale({committed_, working_, 0, epoch_, outside_}, edit.op, edit.epoch);
         working_ = working_->apply(edit.op);
         log_.push_back({edit.op, epoch_, edit.editor});

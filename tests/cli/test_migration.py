@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import pickle
+import shutil
 import subprocess
 import sys
 import unittest
@@ -116,9 +117,47 @@ class Sync(MigrationCase):
         old = self.make()
         self.script("1_first")
         (self.folder / "last-v0.ckpt").touch()
-        self.check(self.sync(), 1, f"{self.folder}/last-v0.ckpt: exists already; the checkpoint before a migration is "
-                   "kept under this name")
+        self.check(self.sync(), 1, f"{self.folder}/last-v0.ckpt: exists already, and is not the checkpoint as it is "
+                   "now, which a migration keeps under this name; move it away")
         self.assertEqual(self.checkpoint.read_bytes(), old)
+
+    def test_a_copy_that_a_killed_run_left_is_taken(self):
+        old = self.make()
+        self.script("1_first")
+        shutil.copy2(self.checkpoint, self.folder / "last-v0.ckpt")
+        self.check(self.sync(), 0)
+        self.assertEqual((self.folder / "last-v0.ckpt").read_bytes(), old)
+
+    def test_another_program_s_change_while_scripts_run_ends_it(self):
+        for change in "object/epoch", "metadata/version":  # what the script edits, and something else
+            for when in "setup", "migrate":
+                with self.subTest(change=change, when=when):
+                    self.make()
+                    self.script("1_first", f"echo 7 > object/epoch; case $1 in {when}) "
+                                f"echo 3 | {support.ckptree} write -o edit=all {self.checkpoint} {change};; esac; sleep 0.1")
+                    self.script("2_second", "echo 8 > object/other || true")
+                    answer = self.sync()
+                    self.assertNotEqual(answer.returncode, 0)
+                    self.assertRegex(answer.said, "another program")
+                    self.assertEqual(self.beside(), ["last.ckpt"])
+                    self.assertEqual(self.cat("object/epoch", "metadata/version"),
+                                     "3\n1.0\n" if change == "object/epoch" else "1\n3\n")
+
+    def test_a_script_cannot_take_back_what_others_did(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch")
+        self.script("2_second", "case $1 in migrate) echo 1 > .ckptree/discard;; esac")
+        self.check(self.sync(), 1, "1_first: a later script took back what it did; nothing was changed")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_what_cannot_be_registered_is_told(self):
+        old = self.make(migrations="none of anemoi's")
+        self.script("1_first")
+        answer = self.sync()
+        self.assertEqual(answer.returncode, 1)
+        self.assertNotIn(str(self.folder / "ckptree"), answer.said)
+        self.assertRegex(answer.said, "last.ckpt|1_first")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_scripts_of_anemoi_are_recognised_and_not_run(self):
         self.make(("1_python", "0.8.0", "of another Python"))

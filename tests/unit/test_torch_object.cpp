@@ -275,6 +275,14 @@ TEST_CASE("a broken pickle is an error of object/ alone", "[object]") {
   CHECK_FALSE(p->vacant({"object", "new"}));
 }
 
+TEST_CASE("a pickle that is encrypted hides nothing else", "[object]") {
+  Archive a = with_pickle(kValuesPickle);
+  a.entries.front().flags |= 1;
+  const Mounted m(a);
+  CHECK(m.names("").front() == "kind");
+  CHECK(code_of([&] { m.names("object"); }) == Errc::unsupported);
+}
+
 TEST_CASE("bytes that are not those of the CRC are not decoded", "[object]") {
   std::string bytes = with_pickle(kValuesPickle).bytes();
   bytes[bytes.find("a b")] = 'x';
