@@ -17,8 +17,8 @@ namespace ckptree::cli {
 
 namespace {
 
-/// What a command prints, by lines. @throws Stop when it fails; its own words are on stderr then
-std::vector<std::string> lines_of(const std::vector<std::string>& words) {
+/// What a command prints, in parts that end in a NUL. @throws Stop when it fails; its own words are on stderr then
+std::vector<std::string> parts_of(const std::vector<std::string>& words) {
   int ends[2];
   if (::pipe(ends) != 0) throw_errno("pipe");
   Fd out(ends[0]), in(ends[1]);
@@ -44,13 +44,13 @@ std::vector<std::string> lines_of(const std::vector<std::string>& words) {
   }
   if (!WIFEXITED(how) || WEXITSTATUS(how) != 0)
     throw Stop(Status::failure, "migration fix-order: git could not tell which scripts are new");
-  std::vector<std::string> lines;
+  std::vector<std::string> parts;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    lines.push_back(text.substr(at, end - at));
+    const std::size_t end = std::min(text.find('\0', at), text.size());
+    parts.push_back(text.substr(at, end - at));
     at = end + 1;
   }
-  return lines;
+  return parts;
 }
 
 bool is_stamped(const std::string& name) {
@@ -97,21 +97,26 @@ int fix_order(const std::string& directory, bool check) {
   const std::vector<std::string> git = {"git", "-C", directory};
   const auto ask = [&](std::vector<std::string> words) {
     words.insert(words.begin(), git.begin(), git.end());
-    for (const std::string& name : lines_of(words))
+    for (const std::string& name : parts_of(words))
       if (std::binary_search(all.begin(), all.end(), name)) added.push_back(name);
   };
-  ask({"diff", "--name-only", "--relative", "--diff-filter=A", "origin/main", "--", "."});
-  ask({"ls-files", "--others", "--exclude-standard", "--", "."});
+  ask({"diff", "-z", "--name-only", "--relative", "--diff-filter=A", "origin/main", "--", "."});
+  ask({"ls-files", "-z", "--others", "--exclude-standard", "--", "."});
   std::sort(added.begin(), added.end());
   const std::vector<Renaming> todo = renamings(all, added);
   if (todo.empty()) std::printf("No migration to rename.\n");
-  for (const Renaming& r : todo) {
+  // All of it can be done, or none of it is.
+  const auto frees = [&](const std::string& name) {
+    return std::any_of(todo.begin(), todo.end(), [&](const Renaming& r) { return r.from == name; });
+  };
+  for (const Renaming& r : todo)
+    if (::access((directory + "/" + r.to).c_str(), F_OK) == 0 && !frees(r.to))
+      throw Stop(Status::failure, directory + "/" + r.to + ": exists; nothing was renamed");
+  for (const Renaming& r : todo)
     std::printf("%s %s to %s.\n", check ? "Would rename" : "Renaming", r.from.c_str(), r.to.c_str());
-    const std::string to = directory + "/" + r.to;
-    if (check) continue;
-    if (::access(to.c_str(), F_OK) == 0) throw Stop(Status::failure, to + ": exists");
-    std::filesystem::rename(directory + "/" + r.from, to);
-  }
+  // New names ascend as the old ones do: from the last on each is free.
+  for (auto r = todo.rbegin(); r != todo.rend() && !check; ++r)
+    std::filesystem::rename(directory + "/" + r->from, directory + "/" + r->to);
   return check && !todo.empty() ? static_cast<int>(Status::failure) : 0;
 }
 

@@ -261,6 +261,22 @@ class FixOrder(MigrationCase):
                          [".git", "10_first", "30_merged", "31_mine", "32_untracked"])
         self.check_text(self.migration("fix-order", "--dir", self.scripts), "No migration to rename.\n")
 
+    def test_any_name_is_renamed_and_all_of_them_or_none(self):
+        self.git("init")
+        self.script("30_merged")
+        self.git("add", ".")
+        self.git("commit", "-m", "merged")
+        self.git("update-ref", "refs/remotes/origin/main", "HEAD")
+        for name in "10_früh", "20_same", "32_same":
+            self.script(name)
+        self.git("add", "10_früh")
+        (self.scripts / "31_früh").mkdir()
+        self.check(self.migration("fix-order", "--dir", self.scripts), 1,
+                   f"{self.scripts}/31_früh: exists; nothing was renamed")
+        (self.scripts / "31_früh").rmdir()
+        self.check(self.migration("fix-order", "--dir", self.scripts), 0)
+        self.assertEqual(sorted(os.listdir(self.scripts)), [".git", "30_merged", "31_früh", "32_same", "33_same"])
+
 
 if __name__ == "__main__":
     if not os.access("/dev/fuse", os.R_OK | os.W_OK) or not support.own_mounts():
