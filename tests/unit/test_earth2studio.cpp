@@ -308,6 +308,20 @@ TEST_CASE("a row is written below next/ and moved into rows/", "[earth2studio]")
   CHECK(manifest.find("checkpoint")->text == "forecast");
 }
 
+TEST_CASE("rows of one commit are counted one after the other", "[earth2studio]") {
+  TestStore store;
+  store.session->set_flush_interval(FlushInterval::parse("none"));
+  for (const char* note : {"first", "second"}) {
+    store.edit("next/metadata/note", note);
+    store.rename("next", std::string("rows/") + note);
+  }
+  store.session->commit();
+  CHECK(store.names("rows") == "0 1 2 3 4");
+  CHECK(store.read("rows/3/write_count") == "4\n");
+  CHECK(store.read("rows/4/write_count") == "5\n");
+  CHECK(store.read("rows/4/metadata/note") == "second\n");
+}
+
 TEST_CASE("an edit beside a run that writes is made again, or stale", "[earth2studio]") {
   TestStore store;
   const std::uint64_t epoch = store.session->epoch();
