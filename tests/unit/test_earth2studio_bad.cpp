@@ -97,6 +97,21 @@ TEST_CASE("the catalog is looked at once, whatever a run does meanwhile", "[eart
   CHECK(text == (source->failures ? catalog_text({}) : "{\"entries\": []}"));
 }
 
+TEST_CASE("a row after the one with the last write_count is refused", "[earth2studio]") {
+  ViewOptions options = TestStore::all();
+  options.edits_append = true;
+  TestStore store(options);
+  std::string catalog = store.file("catalog.json");
+  const std::string count = "\"write_count\": 3";
+  catalog.replace(catalog.find(count), count.size(), "\"write_count\": 9223372036854775807");
+  store.put("catalog.json", catalog);
+  store.open();
+  CHECK_THROWS_WITH(store.edit("rows/2/metadata/note", "x"), says("9223372036854775807, and can have no next"));
+  store.edit("next/metadata/note", "x");
+  CHECK_THROWS_WITH(store.rename("next", "rows/next"), says("9223372036854775807, and can have no next"));
+  CHECK(store.file("catalog.json") == catalog);
+}
+
 TEST_CASE("what is damaged fails, and the rest stays readable", "[earth2studio]") {
   TestStore store;
   SECTION("a manifest") {

@@ -81,7 +81,7 @@ std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, cons
   std::int64_t write_count = row.entry().write_count();
   if (state.options.edits_append) {
     const Json saved_at = Json::string(isoformat(stamp.time));
-    ++write_count;
+    write_count = next_write_count(write_count);
     for (Json* tree : {&fresh.entry, &fresh.manifest}) {
       tree->set("write_count", Json::number(write_count));
       tree->set("saved_at", saved_at);
