@@ -1,6 +1,8 @@
 // Stores of Earth2Studio on a disk in memory: what is shown, and what edits become.
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "catch.hpp"
 #include "earth2studio_store.hpp"
@@ -18,6 +20,17 @@ using namespace ckptree_test;
 namespace {
 
 Json json_of(const std::string& text) { return parse(text, "here"); }
+
+/// An empty store.
+struct Nowhere final : Source {
+  const std::string& path() const override { return name; }
+  bool is_directory() const override { return true; }
+  Names list(const std::string&) const override { return {}; }
+  Ptr<File> open(const std::string& relative) const override {
+    throw std::system_error(ENOENT, std::generic_category(), relative);
+  }
+  std::string name = "/store";
+};
 
 std::string shown(const std::string& text) { return displayed(json_of(text)); }
 
@@ -320,6 +333,18 @@ TEST_CASE("rows of one commit are counted one after the other", "[earth2studio]"
   CHECK(store.read("rows/3/write_count") == "4\n");
   CHECK(store.read("rows/4/write_count") == "5\n");
   CHECK(store.read("rows/4/metadata/note") == "second\n");
+}
+
+TEST_CASE("a commit that drops a row and edits another is looked for in both", "[earth2studio]") {
+  TestStore store;
+  const auto base = store.session->committed()->model;
+  const auto edited = base->apply(TestStore::op_of(Op::Kind::remove, "commits/commit_00000001_aaaaaaaaaaaa"))
+                          ->apply(TestStore::write_of("rows/0/metadata/note", "mine\n"));
+  const auto& format = earth2studio_format();
+  const auto source = std::make_shared<Nowhere>();
+  const Plan plan = format.plan(*base, *source, format.seal(*base, *edited, Stamp()), Medium());
+  CHECK(plan.made.size() == 1);
+  CHECK(plan.unmade == std::vector<std::string>{"commit_00000001_aaaaaaaaaaaa", "commit_00000002_bbbbbbbbbbbb"});
 }
 
 TEST_CASE("an edit beside a run that writes is made again, or stale", "[earth2studio]") {

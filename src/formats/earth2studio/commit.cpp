@@ -258,13 +258,12 @@ Plan plan(const State& base, const Source& source, const ChangeSet& changes, con
     }
     add(step(Step::Kind::sync_dir, store + "/commits"));
   }
-  if (commits.empty()) {  // rows were dropped or moved
-    std::set<std::string> left;
-    for (const auto& entry : parse_catalog(changes.at(kCatalog)->content.text(kMaxCatalog, kCatalog), kCatalog))
-      left.insert(entry->commit_id());
-    for (const auto& row : *base.rows)
-      if (left.count(row->entry().commit_id()) == 0) plan.unmade.push_back(row->entry().commit_id());
-  }
+  // Rows that were dropped, pruned or replaced: a run that names one of them again undid this commit.
+  std::set<std::string> left;
+  for (const auto& entry : parse_catalog(changes.at(kCatalog)->content.text(kMaxCatalog, kCatalog), kCatalog))
+    left.insert(entry->commit_id());
+  for (const auto& row : *base.rows)
+    if (left.count(row->entry().commit_id()) == 0) plan.unmade.push_back(row->entry().commit_id());
   put(stage + "/" + kCatalog, changes.at(kCatalog)->content);
   exchange.from = stage + "/" + kCatalog;
   add(std::move(exchange));
