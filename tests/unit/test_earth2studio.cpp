@@ -228,8 +228,23 @@ TEST_CASE("what is not editable by default needs edit=all", "[earth2studio]") {
                     says("an edit of a state needs -o edit=all"));
   CHECK_THROWS_WITH(store.remove("commits/commit_00000002_bbbbbbbbbbbb"), says("dropping a row needs -o edit=all"));
   CHECK_FALSE(store.has("next"));
+  const auto working = store.session->working();
+  for (const char* path : {"next/metadata.json", "next/metadata/a", "next/labels.json", "next/labels/a"})
+    CHECK_THROWS_WITH(working->apply(TestStore::write_of(path, "{}")), says("a new row needs -o edit=all"));
   store.edit("rows/1/labels/member", "7\n");
   CHECK(store.read("rows/1/labels/member") == "7\n");
+}
+
+TEST_CASE("level=0 shows nothing of states", "[earth2studio]") {
+  ViewOptions options;
+  options.level = 0;
+  TestStore store(options);
+  CHECK_FALSE(store.has("rows/1/states"));
+  CHECK_FALSE(store.has("rows/1/states.tsv"));
+  CHECK(store.names("rows/1").find("states.tsv") == std::string::npos);
+  store.edit("rows/1/metadata/note", "mine");
+  CHECK(store.disk.exists("/store/commits/" + store.commit_id(1) + "/states/" + hashed("my.module.Noise") +
+                          "/noise.npy"));
 }
 
 TEST_CASE("a state's values are written in their kind", "[earth2studio]") {
