@@ -377,6 +377,15 @@ TEST_CASE("an edit beside a run that writes is made again, or stale", "[earth2st
     CHECK_THROWS_WITH(store.save("rows/1/metadata/note", "mine\n", epoch), says("was changed by another program"));
     CHECK(store.read("rows/0/metadata/note") == "a text\n");
   }
+  SECTION("its commit was removed before the edit could be made") {
+    const auto base = store.session->committed()->model;
+    const auto edited = base->apply(TestStore::write_of("rows/1/metadata/note", "mine\n"));
+    store.disk.remove_tree("/store/commits/commit_00000002_bbbbbbbbbbbb");
+    const auto seal = [&] { earth2studio_format().seal(*base, *edited, Stamp()); };
+    CHECK_THROWS_WITH(seal(), says("commits/commit_00000002_bbbbbbbbbbbb: cannot be read: No such file"));
+    store.run_writes({0, 2}, third);
+    CHECK_THROWS_WITH(seal(), says("another program replaced this commit since it was listed"));
+  }
   SECTION("undone after it was made") {
     store.edit("rows/1/metadata/note", "mine\n");
     store.run_writes({0, 1, 2}, third);

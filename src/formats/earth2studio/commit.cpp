@@ -91,7 +91,11 @@ std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, cons
   for (Json* tree : {&fresh.entry, &fresh.manifest}) tree->set("commit_id", Json::string(id));
 
   std::map<std::string, Recipe> old, files;
-  collect_files(row.source(), row.commit(), "", 0, old);
+  try {
+    collect_files(row.source(), row.commit(), "", 0, old);
+  } catch (const std::system_error& e) {
+    row.cannot_be_read(row.commit(), e);
+  }
   for (const auto& [path, content] : old) {
     const bool of_metadata = row.edited_metadata() && (is_below(path, "metadata/") || is_below(path, "artifacts/"));
     if (!of_metadata) files[path] = content;
