@@ -211,6 +211,14 @@ TEST_CASE("an edit that Earth2Studio could not read is refused", "[earth2studio]
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/value", "soon\n"), says("expected a number, got 'soon'"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/value", "1.5\n"), says("expected an integer"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/unit", "x\n"), says("expected a unit of NumPy"));
+  CHECK_THROWS_WITH(
+      store.edit("rows/1/metadata/lead_time/kind", "np_timedelta"),
+      says("metadata.json: lead_time: expected a kind that Earth2Studio decodes (ndarray_label, datetime, "
+           "date, timedelta, np_datetime64, np_timedelta64, torch_device, torch_dtype, np_dtype), got "
+           "\"np_timedelta\""));
+  CHECK_THROWS_WITH(store.remove("rows/1/metadata/lead_time/kind"), says("expected a kind that Earth2Studio decodes"));
+  store.edit("next/metadata/lead_time", R"({"kind": "np_timedelta", "value": 6, "unit": "h"})");
+  CHECK_THROWS_WITH(store.rename("next", "rows/next"), says("next/metadata.json: lead_time: expected a kind"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "[]"), says("metadata.json: expected a JSON object"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "{"), says("metadata.json:1:2"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "{\"n\": " + std::string(5000, '1') + "}"),
@@ -220,6 +228,9 @@ TEST_CASE("an edit that Earth2Studio could not read is refused", "[earth2studio]
                     says("expected float32 of shape [2], as the state's schema has it, got float32 of shape [3]"));
   CHECK(store.file("catalog.json") == before);
   CHECK(store.disk.list("/store/commits").size() == 3);
+  // A dict of the user's may have a member of that name.
+  store.edit("rows/1/metadata/storm", R"({"kind": "hurricane"})");
+  CHECK(store.read("rows/1/metadata/storm/kind") == "hurricane\n");
 }
 
 TEST_CASE("what is not editable by default needs edit=all", "[earth2studio]") {

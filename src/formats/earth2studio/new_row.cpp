@@ -249,9 +249,11 @@ Written written(const Next& next, const Row* last, std::int64_t write_count) {
   const std::string place = "next/metadata.json";
   const Json values = next.metadata ? parse(next.metadata->text(), place) : Json::object();
   const auto last_manifest = manifest_of(last);
+  const Json last_values = last ? last->entry().metadata() : Json::object();
   Json payloads = Json::object(), shown = Json::object(), keys = Json::list();
   for (const auto& [key, given] : values.members) {
     const std::string at = place + ": " + key;
+    check_stays_typed(last_values.find(key), given, at);
     check_decodes(given, at);
     // As upstream's write does with arrays of one element.
     const bool single = is_array_label(given) && given.find("values")->items.size() == 1;
