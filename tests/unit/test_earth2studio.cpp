@@ -1,6 +1,8 @@
 // Stores of Earth2Studio on a disk in memory: what is shown, and what edits become.
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "catch.hpp"
 #include "earth2studio_store.hpp"
@@ -18,6 +20,17 @@ using namespace ckptree_test;
 namespace {
 
 Json json_of(const std::string& text) { return parse(text, "here"); }
+
+/// An empty store.
+struct Nowhere final : Source {
+  const std::string& path() const override { return name; }
+  bool is_directory() const override { return true; }
+  Names list(const std::string&) const override { return {}; }
+  Ptr<File> open(const std::string& relative) const override {
+    throw std::system_error(ENOENT, std::generic_category(), relative);
+  }
+  std::string name = "/store";
+};
 
 std::string shown(const std::string& text) { return displayed(json_of(text)); }
 
@@ -198,6 +211,14 @@ TEST_CASE("an edit that Earth2Studio could not read is refused", "[earth2studio]
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/value", "soon\n"), says("expected a number, got 'soon'"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/value", "1.5\n"), says("expected an integer"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata/lead_time/unit", "x\n"), says("expected a unit of NumPy"));
+  CHECK_THROWS_WITH(
+      store.edit("rows/1/metadata/lead_time/kind", "np_timedelta"),
+      says("metadata.json: lead_time: expected a kind that Earth2Studio decodes (ndarray_label, datetime, "
+           "date, timedelta, np_datetime64, np_timedelta64, torch_device, torch_dtype, np_dtype), got "
+           "\"np_timedelta\""));
+  CHECK_THROWS_WITH(store.remove("rows/1/metadata/lead_time/kind"), says("expected a kind that Earth2Studio decodes"));
+  store.edit("next/metadata/lead_time", R"({"kind": "np_timedelta", "value": 6, "unit": "h"})");
+  CHECK_THROWS_WITH(store.rename("next", "rows/next"), says("next/metadata.json: lead_time: expected a kind"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "[]"), says("metadata.json: expected a JSON object"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "{"), says("metadata.json:1:2"));
   CHECK_THROWS_WITH(store.edit("rows/1/metadata.json", "{\"n\": " + std::string(5000, '1') + "}"),
@@ -207,6 +228,9 @@ TEST_CASE("an edit that Earth2Studio could not read is refused", "[earth2studio]
                     says("expected float32 of shape [2], as the state's schema has it, got float32 of shape [3]"));
   CHECK(store.file("catalog.json") == before);
   CHECK(store.disk.list("/store/commits").size() == 3);
+  // A dict of the user's may have a member of that name.
+  store.edit("rows/1/metadata/storm", R"({"kind": "hurricane"})");
+  CHECK(store.read("rows/1/metadata/storm/kind") == "hurricane\n");
 }
 
 TEST_CASE("what is not editable by default needs edit=all", "[earth2studio]") {
@@ -215,8 +239,23 @@ TEST_CASE("what is not editable by default needs edit=all", "[earth2studio]") {
                     says("an edit of a state needs -o edit=all"));
   CHECK_THROWS_WITH(store.remove("commits/commit_00000002_bbbbbbbbbbbb"), says("dropping a row needs -o edit=all"));
   CHECK_FALSE(store.has("next"));
+  const auto working = store.session->working();
+  for (const char* path : {"next/metadata.json", "next/metadata/a", "next/labels.json", "next/labels/a"})
+    CHECK_THROWS_WITH(working->apply(TestStore::write_of(path, "{}")), says("a new row needs -o edit=all"));
   store.edit("rows/1/labels/member", "7\n");
   CHECK(store.read("rows/1/labels/member") == "7\n");
+}
+
+TEST_CASE("level=0 shows nothing of states", "[earth2studio]") {
+  ViewOptions options;
+  options.level = 0;
+  TestStore store(options);
+  CHECK_FALSE(store.has("rows/1/states"));
+  CHECK_FALSE(store.has("rows/1/states.tsv"));
+  CHECK(store.names("rows/1").find("states.tsv") == std::string::npos);
+  store.edit("rows/1/metadata/note", "mine");
+  CHECK(store.disk.exists("/store/commits/" + store.commit_id(1) + "/states/" + hashed("my.module.Noise") +
+                          "/noise.npy"));
 }
 
 TEST_CASE("a state's values are written in their kind", "[earth2studio]") {
@@ -308,6 +347,32 @@ TEST_CASE("a row is written below next/ and moved into rows/", "[earth2studio]")
   CHECK(manifest.find("checkpoint")->text == "forecast");
 }
 
+TEST_CASE("rows of one commit are counted one after the other", "[earth2studio]") {
+  TestStore store;
+  store.session->set_flush_interval(FlushInterval::parse("none"));
+  for (const char* note : {"first", "second"}) {
+    store.edit("next/metadata/note", note);
+    store.rename("next", std::string("rows/") + note);
+  }
+  store.session->commit();
+  CHECK(store.names("rows") == "0 1 2 3 4");
+  CHECK(store.read("rows/3/write_count") == "4\n");
+  CHECK(store.read("rows/4/write_count") == "5\n");
+  CHECK(store.read("rows/4/metadata/note") == "second\n");
+}
+
+TEST_CASE("a commit that drops a row and edits another is looked for in both", "[earth2studio]") {
+  TestStore store;
+  const auto base = store.session->committed()->model;
+  const auto edited = base->apply(TestStore::op_of(Op::Kind::remove, "commits/commit_00000001_aaaaaaaaaaaa"))
+                          ->apply(TestStore::write_of("rows/0/metadata/note", "mine\n"));
+  const auto& format = earth2studio_format();
+  const auto source = std::make_shared<Nowhere>();
+  const Plan plan = format.plan(*base, *source, format.seal(*base, *edited, Stamp()), Medium());
+  CHECK(plan.made.size() == 1);
+  CHECK(plan.unmade == std::vector<std::string>{"commit_00000001_aaaaaaaaaaaa", "commit_00000002_bbbbbbbbbbbb"});
+}
+
 TEST_CASE("an edit beside a run that writes is made again, or stale", "[earth2studio]") {
   TestStore store;
   const std::uint64_t epoch = store.session->epoch();
@@ -322,6 +387,15 @@ TEST_CASE("an edit beside a run that writes is made again, or stale", "[earth2st
     store.run_writes({1, 2}, third);
     CHECK_THROWS_WITH(store.save("rows/1/metadata/note", "mine\n", epoch), says("was changed by another program"));
     CHECK(store.read("rows/0/metadata/note") == "a text\n");
+  }
+  SECTION("its commit was removed before the edit could be made") {
+    const auto base = store.session->committed()->model;
+    const auto edited = base->apply(TestStore::write_of("rows/1/metadata/note", "mine\n"));
+    store.disk.remove_tree("/store/commits/commit_00000002_bbbbbbbbbbbb");
+    const auto seal = [&] { earth2studio_format().seal(*base, *edited, Stamp()); };
+    CHECK_THROWS_WITH(seal(), says("commits/commit_00000002_bbbbbbbbbbbb: cannot be read: No such file"));
+    store.run_writes({0, 2}, third);
+    CHECK_THROWS_WITH(seal(), says("another program replaced this commit since it was listed"));
   }
   SECTION("undone after it was made") {
     store.edit("rows/1/metadata/note", "mine\n");

@@ -1,5 +1,9 @@
 // Stores of Earth2Studio that others left damaged or made up, and edits that would leave them so.
 
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
 #include "catch.hpp"
 #include "earth2studio_store.hpp"
 #include "formats/earth2studio/catalog.hpp"
@@ -62,6 +66,50 @@ TEST_CASE("a damaged catalog is rebuilt from the manifests", "[earth2studio]") {
   // The next commit stores it.
   store.edit("rows/1/metadata/note", "another\n");
   CHECK(parse_catalog(store.file("catalog.json"), "catalog.json").size() == 3);
+}
+
+TEST_CASE("the catalog is looked at once, whatever a run does meanwhile", "[earth2studio]") {
+  /// A store whose catalog cannot be opened `failures` times, and is in no listing yet.
+  struct Hasty final : Source {
+    const std::string& path() const override { return name; }
+    bool is_directory() const override { return true; }
+    Names list(const std::string&) const override { return listed; }
+    Ptr<File> open(const std::string& relative) const override {
+      if (relative != "catalog.json" || opened++ < failures)
+        throw std::system_error(ENOENT, std::generic_category(), relative);
+      return memory_file(relative, "{\"entries\": []}");
+    }
+    std::string name = "/store";
+    Names listed;
+    mutable int opened = 0;
+    int failures = 0;
+  };
+  const auto source = std::make_shared<Hasty>();
+  SECTION("it appears after the store was listed") {}
+  SECTION("it is there") { source->listed = {"catalog.json"}; }
+  SECTION("it fails once") {
+    source->listed = {"catalog.json"};
+    source->failures = 1;
+  }
+  const auto model = earth2studio_format().open(source, ViewOptions());
+  CHECK(source->opened == 1);
+  const std::string text = model->find({"catalog.json"})->content.text(1000, "catalog.json");
+  CHECK(text == (source->failures ? catalog_text({}) : "{\"entries\": []}"));
+}
+
+TEST_CASE("a row after the one with the last write_count is refused", "[earth2studio]") {
+  ViewOptions options = TestStore::all();
+  options.edits_append = true;
+  TestStore store(options);
+  std::string catalog = store.file("catalog.json");
+  const std::string count = "\"write_count\": 3";
+  catalog.replace(catalog.find(count), count.size(), "\"write_count\": 9223372036854775807");
+  store.put("catalog.json", catalog);
+  store.open();
+  CHECK_THROWS_WITH(store.edit("rows/2/metadata/note", "x"), says("9223372036854775807, and can have no next"));
+  store.edit("next/metadata/note", "x");
+  CHECK_THROWS_WITH(store.rename("next", "rows/next"), says("9223372036854775807, and can have no next"));
+  CHECK(store.file("catalog.json") == catalog);
 }
 
 TEST_CASE("what is damaged fails, and the rest stays readable", "[earth2studio]") {

@@ -224,8 +224,9 @@ Catalog read_catalog(const Source& source) {
   };
   const auto missing = [](const std::system_error& e) { return e.code().value() == ENOENT; };
   try {
-    const Ptr<File> file = source.open(kCatalog);
-    catalog.entries = parse_catalog(Recipe::extent(file, 0, file->size(), "").text(kMaxCatalog, kCatalog), kCatalog);
+    catalog.file = source.open(kCatalog);
+    const Recipe content = Recipe::extent(catalog.file, 0, catalog.file->size(), "");
+    catalog.entries = parse_catalog(content.text(kMaxCatalog, kCatalog), kCatalog);
     return catalog;
   } catch (const Error& e) {
     if (e.code() == Errc::stale) throw;

@@ -52,6 +52,7 @@ using Entries = std::vector<std::shared_ptr<const Entry>>;
 /// The rows of a store, and sentences about what was wrong with its catalog.
 struct Catalog {
   Entries entries;
+  Ptr<File> file;        // what they were read from, or what is damaged; null: there is none, or it cannot be opened
   bool rebuilt = false;  // from the manifests: the catalog was missing or damaged
   std::vector<std::string> warnings;
 };

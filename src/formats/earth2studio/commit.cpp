@@ -81,7 +81,7 @@ std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, cons
   std::int64_t write_count = row.entry().write_count();
   if (state.options.edits_append) {
     const Json saved_at = Json::string(isoformat(stamp.time));
-    ++write_count;
+    write_count = next_write_count(write_count);
     for (Json* tree : {&fresh.entry, &fresh.manifest}) {
       tree->set("write_count", Json::number(write_count));
       tree->set("saved_at", saved_at);
@@ -91,7 +91,11 @@ std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, cons
   for (Json* tree : {&fresh.entry, &fresh.manifest}) tree->set("commit_id", Json::string(id));
 
   std::map<std::string, Recipe> old, files;
-  collect_files(row.source(), row.commit(), "", 0, old);
+  try {
+    collect_files(row.source(), row.commit(), "", 0, old);
+  } catch (const std::system_error& e) {
+    row.cannot_be_read(row.commit(), e);
+  }
   for (const auto& [path, content] : old) {
     const bool of_metadata = row.edited_metadata() && (is_below(path, "metadata/") || is_below(path, "artifacts/"));
     if (!of_metadata) files[path] = content;
@@ -258,13 +262,12 @@ Plan plan(const State& base, const Source& source, const ChangeSet& changes, con
     }
     add(step(Step::Kind::sync_dir, store + "/commits"));
   }
-  if (commits.empty()) {  // rows were dropped or moved
-    std::set<std::string> left;
-    for (const auto& entry : parse_catalog(changes.at(kCatalog)->content.text(kMaxCatalog, kCatalog), kCatalog))
-      left.insert(entry->commit_id());
-    for (const auto& row : *base.rows)
-      if (left.count(row->entry().commit_id()) == 0) plan.unmade.push_back(row->entry().commit_id());
-  }
+  // Rows that were dropped, pruned or replaced: a run that names one of them again undid this commit.
+  std::set<std::string> left;
+  for (const auto& entry : parse_catalog(changes.at(kCatalog)->content.text(kMaxCatalog, kCatalog), kCatalog))
+    left.insert(entry->commit_id());
+  for (const auto& row : *base.rows)
+    if (left.count(row->entry().commit_id()) == 0) plan.unmade.push_back(row->entry().commit_id());
   put(stage + "/" + kCatalog, changes.at(kCatalog)->content);
   exchange.from = stage + "/" + kCatalog;
   add(std::move(exchange));

@@ -41,6 +41,7 @@ void rewrite_metadata(const Row& row, Rewritten& out) {
 
   Json payloads = Json::object(), shown = Json::object();
   for (const auto& [key, value] : values.members) {
+    check_stays_typed(old_values.find(key), value, place + ": " + key);
     check_decodes(value, place + ": " + key);
     Both both = merge(old_payloads.find(key), old_values.find(key), value, hashed(key), place + ": " + key);
     for (auto& [path, bytes] : both.arrays) out.files["metadata/" + path] = Recipe::literal(std::move(bytes));
@@ -75,7 +76,9 @@ void rewrite_labels(const Row& row, Rewritten& out) {
   check_numbers(labels, place);
   for (const auto& [key, value] : labels.members) {
     const Json* before = old.find(key);
-    if (!before || !same(*before, value)) check_decodes(value, place + ": " + key);
+    if (before && same(*before, value)) continue;
+    check_stays_typed(before, value, place + ": " + key);
+    check_decodes(value, place + ": " + key);
   }
   out.entry.set("labels", labels);
   out.manifest.set("labels", labels);

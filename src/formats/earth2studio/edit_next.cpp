@@ -48,8 +48,13 @@ State with_next(const State& state, const Op& op, Next next) {
   return changed;
 }
 
+void need_shown(const State& state, const std::string& place) {
+  if (!is_shown(state)) throw Error(Errc::immutable, place + ": a new row needs -o edit=all");
+}
+
 State write_document(const State& state, const Op& op, DocumentOf of) {
   const std::string place = to_string(op.path);
+  need_shown(state, place);
   Next next = *state.next;
   if (op.kind == Op::Kind::remove || op.kind == Op::Kind::remove_tree) {
     next.*of = nullptr;
@@ -68,6 +73,7 @@ State write_document(const State& state, const Op& op, DocumentOf of) {
 State write_value(const State& state, const Op& op, DocumentOf of) {
   constexpr std::size_t kDepth = 2;  // next/metadata
   const std::string place = to_string(op.path);
+  need_shown(state, place);
   if (op.path.size() <= kDepth) throw Error(Errc::immutable, place + ": is the document itself");
   if (!op.to.empty() && (op.to.size() <= kDepth || !std::equal(op.to.begin(), op.to.begin() + kDepth, op.path.begin())))
     throw Error(Errc::immutable, place + ": a value can only be moved within its document");
@@ -126,6 +132,7 @@ std::optional<Node> show_next(const State& state, const Match&) {
 }
 
 void list_next(const State& state, const Match&, const Each& each) {
+  if (!is_shown(state)) throw Error(Errc::not_found, "next: no such directory");
   if (!each("metadata.json", *show_document(state, &Next::metadata))) return;
   if (!each("metadata", directory(state, Node::Saving::value))) return;
   if (!each("labels.json", *show_document(state, &Next::labels))) return;
@@ -135,13 +142,15 @@ void list_next(const State& state, const Match&, const Each& each) {
 
 State edit_next(const State& state, const Match&, const Op& op) {
   const std::string place = to_string(op.path);
-  if (!is_shown(state)) throw Error(Errc::immutable, place + ": a new row needs -o edit=all");
+  need_shown(state, place);
   if (op.kind != Op::Kind::rename || op.to.size() != 2 || op.to[0] != "rows")
     throw Error(Errc::immutable, place + ": can only be moved below rows/, where it becomes a row");
   if (state.next->is_empty()) throw Error(Errc::rejected, place + ": is empty; a row has metadata or states");
+  const Row* last = state.rows->empty() ? nullptr : state.rows->back().get();
+  std::int64_t count = last ? last->entry().write_count() : 0;
+  if (!state.added.empty()) count = std::stoll(state.added.back()->entry.find("write_count")->text);
   State changed = state;
-  changed.added.push_back(
-      std::make_shared<const Written>(written(*state.next, state.rows->empty() ? nullptr : state.rows->back().get())));
+  changed.added.push_back(std::make_shared<const Written>(written(*state.next, last, next_write_count(count))));
   changed.next = std::make_shared<const Next>();
   return changed;
 }
@@ -206,7 +215,7 @@ std::optional<Node> vacant_next_states(const State& state, const Match& match) {
 
 State edit_next_states(const State& state, const Match& match, const Op& op) {
   const std::string place = to_string(op.path);
-  if (!is_shown(state)) throw Error(Errc::immutable, place + ": a new row needs -o edit=all");
+  need_shown(state, place);
   if (match.names.empty()) throw Error(Errc::immutable, place + ": always there");
   Next next = *state.next;
   const TreePath& path = match.names;

@@ -34,6 +34,7 @@ std::shared_ptr<const Row> existing_row(const State& state, const Match& match) 
 /// encodings is worked out here, so that what cannot be stored is refused by the edit.
 State with_row_edited(const State& state, const Match& match, std::shared_ptr<const Row> row) {
   rewritten(*row);
+  if (state.options.edits_append) next_write_count(row->entry().write_count());
   auto rows = std::make_shared<Rows>(*state.rows);
   (*rows)[std::stoul(match.names.front())] = std::move(row);
   State next = state;

@@ -1,6 +1,7 @@
 // From the files below next/ to a row: documents and fields in both encodings.
 
 #include <algorithm>
+#include <limits>
 
 #include "ckptree/error.hpp"
 #include "codec/npy/npy.hpp"
@@ -235,16 +236,24 @@ void add_states(const Next& next, const Row* last, Written& out) {
 
 }  // namespace
 
-Written written(const Next& next, const Row* last) {
+std::int64_t next_write_count(std::int64_t last) {
+  if (last == std::numeric_limits<std::int64_t>::max())
+    throw Error(Errc::rejected, "write_count: the row before has " + std::to_string(last) + ", and can have no next");
+  return last + 1;
+}
+
+Written written(const Next& next, const Row* last, std::int64_t write_count) {
   Written out;
   out.entry = Json::object();
   out.manifest = Json::object();
   const std::string place = "next/metadata.json";
   const Json values = next.metadata ? parse(next.metadata->text(), place) : Json::object();
   const auto last_manifest = manifest_of(last);
+  const Json last_values = last ? last->entry().metadata() : Json::object();
   Json payloads = Json::object(), shown = Json::object(), keys = Json::list();
   for (const auto& [key, given] : values.members) {
     const std::string at = place + ": " + key;
+    check_stays_typed(last_values.find(key), given, at);
     check_decodes(given, at);
     // As upstream's write does with arrays of one element.
     const bool single = is_array_label(given) && given.find("values")->items.size() == 1;
@@ -258,10 +267,9 @@ Written written(const Next& next, const Row* last) {
   const Json labels = next.labels ? parse(next.labels->text(), "next/labels.json") : Json::object();
   check_numbers(labels, "next/labels.json");
   for (const auto& [key, value] : labels.members) check_decodes(value, "next/labels.json: " + key);
-  const Json write_count = Json::number(last ? last->entry().write_count() + 1 : 1);
   for (Json* tree : {&out.entry, &out.manifest}) {
     tree->set("labels", labels);
-    tree->set("write_count", write_count);
+    tree->set("write_count", Json::number(write_count));
   }
   out.entry.set("metadata", std::move(shown));
   out.entry.set("metadata_keys", std::move(keys));

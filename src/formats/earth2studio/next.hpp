@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,9 +34,12 @@ struct Written {
 };
 
 /// What next/ becomes as a row.
-/// @param last  the row before it: its write_count, and the kinds of fields that files do not tell (tensor or ndarray,
-///              list or tuple); null: there is none
+/// @param last  the last row that has a commit: it tells what files do not (tensor or ndarray, list or tuple); null:
+///              there is none
 /// @throws Error Errc::rejected with the place below next/ for what Earth2Studio could not read
-Written written(const Next& next, const Row* last);
+Written written(const Next& next, const Row* last, std::int64_t write_count);
+
+/// One more than that of the row before. @throws Error Errc::rejected when there is no more
+std::int64_t next_write_count(std::int64_t last);
 
 }  // namespace ckptree::earth2studio

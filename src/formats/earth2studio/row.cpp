@@ -44,15 +44,19 @@ bool Row::is_outdated() const {
   }
 }
 
+void Row::cannot_be_read(const std::string& place, const std::system_error& error) const {
+  if (error.code().value() == EIO) throw std::system_error(error);
+  const std::string sentence = place + ": cannot be read: " + error.code().message();
+  if (!is_outdated()) throw Error(Errc::corrupt, sentence);
+  throw Error(Errc::stale, sentence + "; another program replaced this commit since it was listed");
+}
+
 Ptr<File> Row::open(const std::string& path) const {
   const std::string place = commit() + "/" + path;
   try {
     return source_->open(place);
   } catch (const std::system_error& e) {
-    if (e.code().value() == EIO) throw;
-    const std::string sentence = place + ": cannot be read: " + e.code().message();
-    if (is_outdated()) throw Error(Errc::stale, sentence + "; the catalog was replaced since it was listed");
-    throw Error(Errc::corrupt, sentence);
+    cannot_be_read(place, e);
   } catch (const Error& e) {
     throw Error(Errc::corrupt, e.what());
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "ckptree/model.hpp"
 #include "ckptree/source.hpp"
@@ -42,6 +43,8 @@ class Row {
   /// A file of the commit. @throws Error Errc::corrupt when it is not there; Errc::stale when that is because a run has
   ///         swept the commit since
   Ptr<File> open(const std::string& path) const;
+  /// What that function throws for a failure of the system at a path of the commit.
+  [[noreturn]] void cannot_be_read(const std::string& place, const std::system_error& error) const;
   /// The same, to be shown or linked.
   Ptr<File> show(const std::string& path) const;
   /// @throws Error Errc::corrupt when it is missing or damaged

@@ -87,6 +87,7 @@ void list_row(const State& state, const Match& match, const Each& each) {
   const auto row = row_at(state, match);
   if (!row) throw Error(Errc::not_directory, "rows/" + match.names.front() + ": not a directory");
   for (const std::string name : kFiles) {
+    if (name == "states.tsv" && state.options.level == 0) continue;
     Match child = match;
     std::optional<Node> node;
     const bool is_directory = name == "metadata" || name == "labels" || name == "states";
@@ -107,6 +108,7 @@ std::optional<Node> show_row_file(const State& state, const Match& match) {
   const auto row = row_at(state, match);
   if (!row) return std::nullopt;
   const std::string& name = match.names.back();
+  if (name == "states.tsv" && state.options.level == 0) return std::nullopt;
   if (name == "manifest.json") {
     Node node = directory_node(state);
     node.kind = Node::Kind::file;

@@ -32,20 +32,13 @@ std::optional<std::size_t> row_of_commit(const State& state, const std::string& 
 State initial_state(const Ptr<Source>& source, const ViewOptions& options) {
   auto store = std::make_shared<Store>();
   store->source = source;
-  for (const std::string& name : source->list("")) {
-    if (name == "catalog.json") {
-      try {
-        store->catalog = source->open(name);
-        store->mtime = mtime_of(*store->catalog);
-      } catch (const std::exception&) {
-        // read_catalog says what is wrong with it.
-      }
-    }
+  for (const std::string& name : source->list(""))
     if (is_rank_name(name)) store->ranks.push_back(name.substr(5));
-  }
   auto rows = std::make_shared<Rows>();
-  const Fingerprint seen = store->catalog ? store->catalog->fingerprint() : Fingerprint{};
   Catalog catalog = read_catalog(*source);
+  store->catalog = catalog.file;
+  if (catalog.file) store->mtime = mtime_of(*catalog.file);
+  const Fingerprint seen = catalog.file ? catalog.file->fingerprint() : Fingerprint{};
   // Ranks of a run have catalogs of their own; the directory above them has none.
   if (!catalog.entries.empty() || !catalog.rebuilt) store->ranks.clear();
   for (auto& entry : catalog.entries) rows->push_back(std::make_shared<const Row>(source, std::move(entry), seen));

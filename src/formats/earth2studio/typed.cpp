@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kMaxDigits = 4300;
 constexpr std::int64_t kMaxDays = 999'999'999;  // of a timedelta, and 86,400 seconds each
 
+constexpr const char* kKinds[] = {"datetime",       "date",         "timedelta",   "np_datetime64",
+                                  "np_timedelta64", "torch_device", "torch_dtype", "np_dtype"};
 constexpr const char* kUnits[] = {"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic"};
 constexpr const char* kTorchTypes[] = {
     "bfloat16",  "bool",          "cdouble",         "cfloat",      "chalf",           "complex128",
@@ -179,8 +181,6 @@ bool is_array_label(const Json& value) {
 }
 
 bool is_typed(const Json& value) {
-  static constexpr const char* kKinds[] = {"datetime",       "date",         "timedelta",   "np_datetime64",
-                                           "np_timedelta64", "torch_device", "torch_dtype", "np_dtype"};
   const Json* kind = value.find("kind");
   return kind && kind->is_string() && is_one_of(kKinds, kind->text);
 }
@@ -218,6 +218,20 @@ void check_decodes(const Json& value, const std::string& place) {
   check_typed(value, place);
   for (std::size_t i = 0; i < value.items.size(); ++i) check_decodes(value.items[i], place + "/" + std::to_string(i));
   if (is_array_label(value)) check_decodes(*value.find("values"), place + "/values");
+}
+
+void check_stays_typed(const Json* old, const Json& value, const std::string& place) {
+  if (!old) return;
+  const auto decodes = [](const Json& v) { return is_typed(v) || is_array_label(v); };
+  if (decodes(*old) && value.is_object() && !decodes(value)) {
+    std::string kinds = "ndarray_label";
+    for (const char* kind : kKinds) kinds += std::string(", ") + kind;
+    const Json* kind = value.find("kind");
+    refuse(place, "a kind that Earth2Studio decodes (" + kinds + ")", kind ? *kind : value);
+  }
+  if (decodes(*old) || decodes(value)) return;
+  for (std::size_t i = 0; i < std::min(old->items.size(), value.items.size()); ++i)
+    check_stays_typed(&old->items[i], value.items[i], place + "/" + std::to_string(i));
 }
 
 void check_numbers(const Json& value, const std::string& place) {
