@@ -208,6 +208,10 @@ TEST_CASE("a file table of few bytes does not become gigabytes", "[ocdbt]") {
   for (std::size_t i = 0; i < n; ++i) table += varint(0);
   table += std::string(60'000, 'p');
   refuses(of_leaf(envelope(kNode, std::string(1, '\0') + table)), "paths of more than 134217728 bytes");
+  // Paths of nothing at all, as a few hundred bytes of zstd.
+  const std::size_t many = 2'000'000;
+  refuses(of_leaf(envelope(kNode, std::string(1, '\0') + varint(many) + std::string(3 * many, '\0'))),
+          "2000000 files, at most 1048576 are expected");
 }
 
 TEST_CASE("a file that the database needs and that is missing is damage", "[ocdbt]") {

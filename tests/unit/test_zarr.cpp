@@ -1,3 +1,8 @@
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <thread>
 
@@ -174,6 +179,20 @@ TEST_CASE("a large chunk is streamed, and reads that go back still fit", "[zarr]
                     says("w/c/0: has " + std::to_string(bytes.size() - 1) + " bytes, expected " + size));
 }
 
+TEST_CASE("large chunks side by side are streamed side by side", "[zarr]") {
+  constexpr std::size_t kBeside = 12, kRow = 1 << 20;  // the array as a device each keeps some columns of it
+  const std::string packed = zstd(std::string(66 * kRow, '\1'));
+  OpenedArray w;
+  for (std::size_t i = 0; i < kBeside; ++i) w.values->values["w/c/0/" + std::to_string(i)] = packed;
+  const Recipe file = w.npy(v3("[66, " + std::to_string(kBeside * kRow) + "]", "[66, " + std::to_string(kRow) + "]",
+                               "int8", codecs(std::string(", ") + kZstd)));
+  std::string row(kBeside * kRow, '\0');
+  for (std::size_t at = file.size() - 66 * row.size(), n = 0; n < 4; ++n, at += row.size())
+    CHECK(file.read(at, Buffer(row.data(), row.size())) == row.size());
+  for (std::size_t i = 0; i < kBeside; ++i) CHECK(w.values->asked["w/c/0/" + std::to_string(i)] == 1);
+  CHECK(w.cache->cost() < (std::uint64_t{128} << 20));
+}
+
 TEST_CASE("a chunk is decoded once while the cache keeps it, and the cache stays in its bound", "[zarr]") {
   struct Zeros final : Computed {
     void read(std::uint64_t, Buffer) const override {}
@@ -240,6 +259,23 @@ TEST_CASE("several threads read one array, and each of its chunks is decoded onc
   for (const std::string& text : read) CHECK(text == whole);
   CHECK(w.values->asked.size() == 12);
   for (const auto& [key, times] : w.values->asked) CHECK(times == 1);
+}
+
+TEST_CASE("a value of a plain directory is open only while it is read", "[zarr]") {
+  const auto files_open = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("zarr-" + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  std::ofstream(folder / "0") << "value";
+  const auto values = zarr::directory_store(open_source(folder), "");
+  const auto before = files_open();
+  const auto value = values->find("0");
+  CHECK(files_open() == before);
+  CHECK(value->text(9, "0") == "value");
+  CHECK(files_open() == before);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a plain directory has the values of plain paths only", "[zarr]") {

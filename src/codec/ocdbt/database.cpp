@@ -10,6 +10,7 @@
 #include "codec/ocdbt/envelope.hpp"
 #include "codec/ocdbt/manifest.hpp"
 #include "codec/ocdbt/node.hpp"
+#include "codec/once_cache.hpp"
 
 namespace ckptree::ocdbt {
 namespace {
@@ -19,43 +20,6 @@ constexpr std::uint64_t kMaxManifest = std::uint64_t{64} << 20;
 // Decoded nodes that are kept, but for the one used last.
 constexpr std::uint64_t kKeptNodes = std::uint64_t{128} << 20;
 constexpr Bytes kManifestName = "manifest.ocdbt";
-
-/// The nodes used last.
-class NodeCache {
- public:
-  Ptr<Node> find(const std::string& key) const {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    const auto found = nodes_.find(key);
-    if (found == nodes_.end()) return nullptr;
-    by_use_.erase(found->second.used);
-    found->second.used = ++clock_;
-    by_use_.emplace(clock_, key);
-    return found->second.node;
-  }
-
-  void keep(const std::string& key, const Ptr<Node>& node) const {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    if (!nodes_.emplace(key, Kept{node, ++clock_}).second) return;
-    by_use_.emplace(clock_, key);
-    cost_ += node->cost();
-    while (cost_ > kKeptNodes && by_use_.size() > 1) {
-      const auto oldest = nodes_.find(by_use_.begin()->second);
-      cost_ -= oldest->second.node->cost();
-      nodes_.erase(oldest);
-      by_use_.erase(by_use_.begin());
-    }
-  }
-
- private:
-  struct Kept {
-    Ptr<Node> node;
-    std::uint64_t used;
-  };
-  mutable std::mutex mutex_;  // guards the rest; nothing is taken while it is held
-  mutable std::map<std::string, Kept> nodes_;
-  mutable std::map<std::uint64_t, std::string> by_use_;  // the first was used longest ago
-  mutable std::uint64_t cost_ = 0, clock_ = 0;
-};
 
 class Database final : public zarr::KeyValues {
  public:
@@ -132,13 +96,14 @@ class Database final : public zarr::KeyValues {
 
   Ptr<Node> node_at(const Location& at, unsigned height) const {
     const std::string key = at.file.path + '\0' + std::to_string(at.file.base_size) + ":" + std::to_string(at.offset) +
-                            ":" + std::to_string(at.size) + ":" + std::to_string(height);
-    if (Ptr<Node> node = nodes_.find(key)) return node;
-    const Recipe encoded = extent(at);
-    const std::string place = source_->path() + "/" + below(at.file.path) + ": node at " + std::to_string(at.offset);
-    const auto node = std::make_shared<Node>(encoded.text(kMaxNode, place), height, at.file.base(), place);
-    nodes_.keep(key, node);
-    return node;
+                            ":" + std::to_string(at.size);
+    return nodes_.get({key, height}, [&]() -> OnceCache<const Node>::Made {
+      const Recipe encoded = extent(at);
+      const std::string place = source_->path() + "/" + below(at.file.path) + ": node at " + std::to_string(at.offset);
+      auto node = std::make_shared<const Node>(encoded.text(kMaxNode, place), height, at.file.base(), place);
+      const std::uint64_t cost = node->cost();
+      return {std::move(node), cost};
+    });
   }
 
   /// A file of nodes or values, open while it is read.
@@ -173,7 +138,7 @@ class Database final : public zarr::KeyValues {
   const Ptr<Source> source_;
   const std::string directory_;
   std::optional<Root> root_;
-  NodeCache nodes_;
+  const OnceCache<const Node> nodes_{kKeptNodes};
   mutable std::mutex mutex_;  // guards files_; nothing is taken while it is held
   mutable std::map<std::string, Ptr<File>> files_;
 };

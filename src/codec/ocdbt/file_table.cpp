@@ -7,7 +7,10 @@ namespace ckptree::ocdbt {
 
 std::vector<DataFile> read_file_table(Cursor& cursor, const std::string& base) {
   constexpr std::size_t kMaxPath = 65535;  // TensorStore's
+  // A node refers to a handful, a database with a file for every value to as many as a node has entries.
+  constexpr std::size_t kMaxFiles = 1 << 20;
   const std::size_t n = cursor.count(varint(cursor, "number of files"), 2, "files");
+  if (n > kMaxFiles) cursor.fail(std::to_string(n) + " files, at most " + std::to_string(kMaxFiles) + " are expected");
   const Column shared = varints(cursor, n > 0 ? n - 1 : 0, "shared part of a path", 16);
   const Column own = varints(cursor, n, "size of a path", 16);
   const Column bases = varints(cursor, n, "size of a base path", 16);

@@ -1,6 +1,7 @@
 #include "codec/zarr/chunks.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 #include "ckptree/cursor.hpp"
 #include "ckptree/error.hpp"
@@ -17,12 +18,14 @@ namespace {
 constexpr std::uint64_t kAtOnce = 64u << 20;
 // Chunks that are not packed are read where they are, unless they are so small that their rows would be a few bytes.
 constexpr std::uint64_t kSmall = 1u << 20;
-// What cannot be streamed, because its elements are wanted in another order, may take this much.
-constexpr std::uint64_t kAtOnceAtMost = 1u << 30;
-// What a stream keeps, about: two windows and the tables of zstd.
-constexpr std::uint64_t kCostOfStream = 32u << 20;
-// An index has 16 bytes for a chunk; TensorStore itself wants shards of at most 2^26 chunks.
-constexpr std::uint64_t kMaxIndex = (std::uint64_t{16} << 26) + 4;
+// What cannot be streamed, because its elements are wanted in another order, may take as much as the cache.
+constexpr std::uint64_t kAtOnceAtMost = 256u << 20;
+// What the kernel reads ahead of an array, for several readers, and the least of it that a chunk gets.
+constexpr std::uint64_t kWindow = 8u << 20, kLeastWindow = 256u << 10;
+// Past what a stream takes at its beginning: buffers grow a little.
+constexpr std::uint64_t kMore = 1u << 20;
+// An index has 16 bytes for a chunk; a shard of a gibibyte in chunks of 256 bytes has so many.
+constexpr std::uint64_t kMaxIndex = (std::uint64_t{16} << 22) + 4;
 constexpr std::uint64_t kAbsent = ~std::uint64_t{0};
 
 std::uint64_t product(const std::vector<std::uint64_t>& extents) {
@@ -127,11 +130,26 @@ ChunkCache::Chunk Chunks::decode(const Recipe& stored, const std::string& key) c
     return {bytes_of_recipe(stored), 0};
   }
   const auto open = [stored, packings = codecs.packings, key] { return unpack(stored, packings, key); };
-  if (chunk_bytes_ > kAtOnce && as_it_is) return {bytes_of_stream(open, chunk_bytes_, key), kCostOfStream};
+  if (chunk_bytes_ > kAtOnce && as_it_is) {
+    // A row of the array goes through the chunks side by side: they share what is read ahead.
+    std::uint64_t beside = 1;
+    for (std::size_t i = 1; i < array_->shape.size(); ++i)
+      beside *= (array_->shape[i] - 1) / array_->chunk_shape[i] + 1;
+    const auto window = static_cast<std::size_t>(std::max(kWindow / beside, kLeastWindow));
+    const auto stream = open();
+    char first;
+    stream->read(Buffer(&first, 1));
+    const std::uint64_t memory = stream->memory() + kMore;
+    return {bytes_of_stream(open, chunk_bytes_, key, window, memory), 2 * window + memory};
+  }
   if (chunk_bytes_ > kAtOnceAtMost)
     throw Error(Errc::unsupported, key + ": a chunk of " + std::to_string(chunk_bytes_) +
                                        " bytes in another order; at most " + std::to_string(kAtOnceAtMost) +
                                        " are possible");
+  // Large ones are made one after the other: they are on top of what the cache keeps.
+  static std::mutex large;
+  std::unique_lock<std::mutex> alone(large, std::defer_lock);
+  if (chunk_bytes_ > kAtOnce) alone.lock();
   std::string bytes = read_exactly(*open(), chunk_bytes_, key);
   if (word > 1) swap_words(bytes, word);
   return {bytes_in_memory(std::move(bytes)), chunk_bytes_};

@@ -23,8 +23,9 @@ struct OfRecipe final : Computed {
 
 class OfStream final : public Computed {
  public:
-  OfStream(std::function<std::unique_ptr<Stream>()> open, std::uint64_t size, std::string place)
-      : open_(std::move(open)), size_(size), place_(std::move(place)) {}
+  OfStream(std::function<std::unique_ptr<Stream>()> open, std::uint64_t size, std::string place, std::size_t window,
+           std::uint64_t memory)
+      : open_(std::move(open)), size_(size), place_(std::move(place)), kept_(window), memory_(memory) {}
 
   void read(std::uint64_t at, Buffer into) const override {
     const std::lock_guard<std::mutex> guard(mutex_);
@@ -44,9 +45,6 @@ class OfStream final : public Computed {
   }
 
  private:
-  static constexpr std::size_t kStep = 1 << 20;
-  static constexpr std::size_t kWindow = 8 << 20;  // what the kernel reads ahead, for several readers
-
   void restart() const {
     stream_ = open_();
     window_.clear();
@@ -54,14 +52,18 @@ class OfStream final : public Computed {
   }
 
   void advance() const {
-    if (window_.size() >= 2 * kWindow) window_.erase(0, window_.size() - kWindow);
+    const std::size_t step = kept_ / 8;
+    if (window_.size() + step > 2 * kept_) window_.erase(0, window_.size() - kept_);
+    window_.reserve(2 * kept_);
     const std::size_t before = window_.size();
-    window_.resize(before + static_cast<std::size_t>(std::min<std::uint64_t>(kStep, size_ - end_)));
+    window_.resize(before + static_cast<std::size_t>(std::min<std::uint64_t>(step, size_ - end_)));
     const std::size_t n = stream_->read(Buffer(window_.data() + before, window_.size() - before));
     end_ += n;
     if (before + n < window_.size())
       throw Error(Errc::corrupt,
                   place_ + ": has " + std::to_string(end_) + " bytes, expected " + std::to_string(size_));
+    if (stream_->memory() > memory_)
+      throw Error(Errc::unsupported, place_ + ": needs more memory to be unpacked than it says at its beginning");
     char more;
     if (end_ == size_ && stream_->read(Buffer(&more, 1)) > 0)
       throw Error(Errc::corrupt, place_ + ": has more than the " + std::to_string(size_) + " bytes expected");
@@ -70,6 +72,8 @@ class OfStream final : public Computed {
   const std::function<std::unique_ptr<Stream>()> open_;
   const std::uint64_t size_;
   const std::string place_;
+  const std::size_t kept_;
+  const std::uint64_t memory_;
   mutable std::mutex mutex_;  // guards what follows; held over reads of the packed bytes
   mutable std::unique_ptr<Stream> stream_;
   mutable std::string window_;     // the last bytes unpacked
@@ -82,8 +86,9 @@ Ptr<Computed> bytes_in_memory(std::string bytes) { return std::make_shared<InMem
 
 Ptr<Computed> bytes_of_recipe(Recipe recipe) { return std::make_shared<OfRecipe>(std::move(recipe)); }
 
-Ptr<Computed> bytes_of_stream(std::function<std::unique_ptr<Stream>()> open, std::uint64_t size, std::string place) {
-  return std::make_shared<OfStream>(std::move(open), size, std::move(place));
+Ptr<Computed> bytes_of_stream(std::function<std::unique_ptr<Stream>()> open, std::uint64_t size, std::string place,
+                              std::size_t window, std::uint64_t memory) {
+  return std::make_shared<OfStream>(std::move(open), size, std::move(place), window, memory);
 }
 
 }  // namespace ckptree::zarr

@@ -17,7 +17,8 @@ class DirectoryStore final : public KeyValues {
     if (!is_plain_path(key)) return std::nullopt;
     const std::string path = directory_.empty() ? key : directory_ + "/" + key;
     try {
-      const Ptr<File> file = source_->open(path);
+      const auto open = [source = source_, path] { return source->open(path); };
+      const Ptr<File> file = reopening_file(*open(), open);  // there are as many as chunks: open while it is read
       const Fingerprint f = file->fingerprint();
       std::string tag = "f:" + path;
       for (const std::uint64_t n :

@@ -26,6 +26,7 @@ class Stored final : public Stream {
     at_ += n;
     return n;
   }
+  std::uint64_t memory() const override { return sizeof *this; }
 
  private:
   const Recipe recipe_;
@@ -37,7 +38,11 @@ class Packed : public Stream {
  public:
   Packed(std::unique_ptr<Stream> from, std::string place) : place_(std::move(place)), from_(std::move(from)) {}
 
+  std::uint64_t memory() const override { return from_->memory() + bytes_.capacity() + own_memory(); }
+
  protected:
+  virtual std::uint64_t own_memory() const = 0;
+
   const std::string place_;
 
   [[noreturn]] void fail(const std::string& text) const { throw Error(Errc::corrupt, place_ + ": " + text); }
@@ -84,6 +89,8 @@ class Zstd final : public Packed {
   }
 
  private:
+  std::uint64_t own_memory() const override { return ZSTD_sizeof_DCtx(context_.get()); }
+
   struct Free {
     void operator()(ZSTD_DCtx* context) const noexcept { ZSTD_freeDCtx(context); }
   };
@@ -125,6 +132,8 @@ class Gzip final : public Packed {
   }
 
  private:
+  std::uint64_t own_memory() const override { return 48 << 10; }  // zlib's own estimate, and its window
+
   z_stream z_{};
   bool whole_ = false;  // a stream has ended, and no other one has begun
 };
@@ -157,6 +166,8 @@ class Checked final : public Packed {
 
  private:
   static constexpr std::size_t kCrc = 4;
+
+  std::uint64_t own_memory() const override { return held_.capacity(); }
 
   void check() const {
     Cursor end(held_, place_);

@@ -14,6 +14,8 @@ struct Stream {
   virtual ~Stream() = default;
   /// The next bytes; fewer than the room only at the end. @throws Error Errc::corrupt, naming the place
   virtual std::size_t read(Buffer into) = 0;
+  /// Bytes of memory that it takes, once something was read.
+  virtual std::uint64_t memory() const = 0;
 };
 
 /// The content of `packed` as it was before it was packed.
