@@ -76,7 +76,8 @@ bool is_below(const std::string& path, const char* directory) {
 }
 
 /// Puts the files of an edited row's new commit into `changes`. @return its entry
-std::shared_ptr<const Entry> add_commit(const Row& row, const State& state, const Stamp& stamp, ChangeSet& changes) {
+std::shared_ptr<const Entry> add_commit(const StoreRow& row, const State& state, const Stamp& stamp,
+                                        ChangeSet& changes) {
   Rewritten fresh = rewritten(row);
   std::int64_t write_count = row.entry().write_count();
   if (state.options.edits_append) {

@@ -29,7 +29,7 @@ void collect_arrays(const Json& payload, const std::string& place, std::set<std:
   for (const auto& m : inner->members) collect_arrays(m.second, place, paths);
 }
 
-void rewrite_metadata(const Row& row, Rewritten& out) {
+void rewrite_metadata(const StoreRow& row, Rewritten& out) {
   const std::string place = "metadata.json";
   const Json values = parse(row.edited_metadata()->text(), place);
   const Json old_values = row.entry().metadata();
@@ -70,7 +70,7 @@ void rewrite_metadata(const Row& row, Rewritten& out) {
 }
 
 /// `print` decodes labels as it does metadata; what was there before the edit is not its fault.
-void rewrite_labels(const Row& row, Rewritten& out) {
+void rewrite_labels(const StoreRow& row, Rewritten& out) {
   const std::string place = "labels.json";
   const Json labels = parse(row.edited_labels()->text(), place), old = row.entry().labels();
   check_numbers(labels, place);
@@ -95,7 +95,7 @@ void rewrite_state(const StoredState& state, const std::string& path, Rewritten&
 
 }  // namespace
 
-Rewritten rewritten(const Row& row) {
+Rewritten rewritten(const StoreRow& row) {
   Rewritten out;
   out.manifest = *row.manifest();
   out.entry = row.entry().json();
@@ -107,6 +107,8 @@ Rewritten rewritten(const Row& row) {
   return out;
 }
 
-std::shared_ptr<const Entry> edited_entry(const Row& row) { return Entry::make(rewritten(row).entry, "metadata.json"); }
+std::shared_ptr<const Entry> edited_entry(const StoreRow& row) {
+  return Entry::make(rewritten(row).entry, "metadata.json");
+}
 
 }  // namespace ckptree::earth2studio

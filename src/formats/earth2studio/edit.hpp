@@ -16,6 +16,6 @@ struct Rewritten {
 };
 
 /// @throws Error Errc::rejected for what Earth2Studio could not read, Errc::corrupt when the old commit is damaged
-Rewritten rewritten(const Row& row);
+Rewritten rewritten(const StoreRow& row);
 
 }  // namespace ckptree::earth2studio

@@ -146,7 +146,7 @@ State edit_next(const State& state, const Match&, const Op& op) {
   if (op.kind != Op::Kind::rename || op.to.size() != 2 || op.to[0] != "rows")
     throw Error(Errc::immutable, place + ": can only be moved below rows/, where it becomes a row");
   if (state.next->is_empty()) throw Error(Errc::rejected, place + ": is empty; a row has metadata or states");
-  const Row* last = state.rows->empty() ? nullptr : state.rows->back().get();
+  const StoreRow* last = state.rows->empty() ? nullptr : state.rows->back().get();
   std::int64_t count = last ? last->entry().write_count() : 0;
   if (!state.added.empty()) count = std::stoll(state.added.back()->entry.find("write_count")->text);
   State changed = state;

@@ -12,8 +12,8 @@
 namespace ckptree::earth2studio {
 namespace {
 
-using Shown = std::shared_ptr<const Document> (Row::*)() const;
-using With = std::shared_ptr<const Row> (Row::*)(std::shared_ptr<const Document>) const;
+using Shown = std::shared_ptr<const Document> (StoreRow::*)() const;
+using With = std::shared_ptr<const StoreRow> (StoreRow::*)(std::shared_ptr<const Document>) const;
 
 void refuse_if_read_only(const State& state, const Op& op) {
   if (state.options.read_only) throw Error(Errc::read_only, to_string(op.path) + ": the view is read-only");
@@ -24,7 +24,7 @@ void needs_all(const State& state, const Op& op, const char* what) {
   if (!state.options.edit_all) throw Error(Errc::immutable, to_string(op.path) + ": " + what + " needs -o edit=all");
 }
 
-std::shared_ptr<const Row> existing_row(const State& state, const Match& match) {
+std::shared_ptr<const StoreRow> existing_row(const State& state, const Match& match) {
   auto row = row_at(state, match);
   if (!row) throw Error(Errc::not_found, "rows/" + match.names.front() + ": no such row");
   return row;
@@ -32,7 +32,7 @@ std::shared_ptr<const Row> existing_row(const State& state, const Match& match) 
 
 /// The state with another row in place of the one at the first name of the match. What the row becomes in both
 /// encodings is worked out here, so that what cannot be stored is refused by the edit.
-State with_row_edited(const State& state, const Match& match, std::shared_ptr<const Row> row) {
+State with_row_edited(const State& state, const Match& match, std::shared_ptr<const StoreRow> row) {
   rewritten(*row);
   if (state.options.edits_append) next_write_count(row->entry().write_count());
   auto rows = std::make_shared<Rows>(*state.rows);
@@ -83,7 +83,7 @@ State write_value(const State& state, const Match& match, const Op& op, Shown sh
   return with_row_edited(state, match, (*row.*with)(std::move(document)));
 }
 
-void check_array(const Row& row, const StoredState& state, const Json& payload, const Recipe& file,
+void check_array(const StoreRow& row, const StoredState& state, const Json& payload, const Recipe& file,
                  const std::string& place) {
   const std::string structured = structured_header(file);
   if (!structured.empty()) {
@@ -115,16 +115,16 @@ State moved_row(const State& state, std::size_t from) {
 }  // namespace
 
 State edit_metadata(const State& state, const Match& match, const Op& op) {
-  return write_document(state, match, op, &Row::with_metadata);
+  return write_document(state, match, op, &StoreRow::with_metadata);
 }
 State edit_metadata_value(const State& state, const Match& match, const Op& op) {
-  return write_value(state, match, op, &Row::metadata, &Row::with_metadata);
+  return write_value(state, match, op, &StoreRow::metadata, &StoreRow::with_metadata);
 }
 State edit_labels(const State& state, const Match& match, const Op& op) {
-  return write_document(state, match, op, &Row::with_labels);
+  return write_document(state, match, op, &StoreRow::with_labels);
 }
 State edit_label_value(const State& state, const Match& match, const Op& op) {
-  return write_value(state, match, op, &Row::labels, &Row::with_labels);
+  return write_value(state, match, op, &StoreRow::labels, &StoreRow::with_labels);
 }
 
 std::optional<Node> vacant_metadata_value(const State& state, const Match& match) {
@@ -148,10 +148,9 @@ State edit_states(const State& state, const Match& match, const Op& op) {
                 place + ": the fields of a state are those of its dataclass; their values can be written");
   auto stored = std::make_shared<StoredState>(*row->state(*id));
   const TreePath path(match.names.begin() + 2, match.names.end());
-  const Json* found = find_payload(stored->fields, path, place);
+  Json* found = find_payload(stored->fields, path, place);
   if (!found) throw Error(Errc::immutable, place + ": cannot be edited");
-  // Of our own copy.
-  Json& payload = const_cast<Json&>(*found);
+  Json& payload = *found;
   if (look_of(payload, place) == Look::array) {
     check_array(*row, *stored, payload, op.content, place);
     stored->arrays[array_path(payload, place)] = op.content;

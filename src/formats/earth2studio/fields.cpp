@@ -115,6 +115,11 @@ const Json* find_payload(const Json& fields, const TreePath& path, const std::st
   return at;
 }
 
+Json* find_payload(Json& fields, const TreePath& path, const std::string& place) {
+  const Json& same = fields;
+  return const_cast<Json*>(find_payload(same, path, place));  // of what the caller may change
+}
+
 std::string text_of_payload(const Json& payload, Look look) {
   switch (look) {
     case Look::string: return text_of_value(json::quote(payload.find("value")->text), Shape::string);

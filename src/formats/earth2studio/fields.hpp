@@ -24,6 +24,7 @@ std::vector<Child> children(const Json& payload, const std::string& place);
 std::vector<Child> top_children(const Json& fields, const std::string& place);
 /// The payload at a path below a state; null when there is none.
 const Json* find_payload(const Json& fields, const TreePath& path, const std::string& place);
+Json* find_payload(Json& fields, const TreePath& path, const std::string& place);
 
 /// The payload after a write of its file; its kind stays, but that of None.
 /// @throws Error Errc::rejected, Errc::incomplete for a text that is not of the kind

@@ -37,7 +37,7 @@ bool is_of_torch(const std::string& descr) {
 class Fields {
  public:
   /// @param last, state  where the arrays of the last row's state are; null: there is none
-  Fields(const Next& next, std::string prefix, const Row* last, const StoredState* state, Written& out)
+  Fields(const Next& next, std::string prefix, const StoreRow* last, const StoredState* state, Written& out)
       : next_(next), prefix_(std::move(prefix)), last_(last), state_(state), out_(out) {}
 
   /// @param like  the payload of the last row's state at this place; null: there is none
@@ -170,7 +170,7 @@ class Fields {
 
   const Next& next_;
   const std::string prefix_;
-  const Row* const last_;
+  const StoreRow* const last_;
   const StoredState* const state_;
   Written& out_;
 };
@@ -181,7 +181,7 @@ const Json* payload_of(const std::shared_ptr<const Json>& manifest, const std::s
   return metadata ? metadata->find(key) : nullptr;
 }
 
-std::shared_ptr<const Json> manifest_of(const Row* row) {
+std::shared_ptr<const Json> manifest_of(const StoreRow* row) {
   try {
     return row ? row->manifest() : nullptr;
   } catch (const Error&) {
@@ -201,7 +201,7 @@ std::string required(const Next& next, const TreePath& state, const char* name) 
 }
 
 /// The last row's state of this class; null when it has none, or another schema.
-std::shared_ptr<const StoredState> last_state(const Row* last, const std::string& id, const std::string& hash) {
+std::shared_ptr<const StoredState> last_state(const StoreRow* last, const std::string& id, const std::string& hash) {
   if (!last) return nullptr;
   try {
     auto state = last->state(id);
@@ -211,7 +211,7 @@ std::shared_ptr<const StoredState> last_state(const Row* last, const std::string
   }
 }
 
-void add_states(const Next& next, const Row* last, Written& out) {
+void add_states(const Next& next, const StoreRow* last, Written& out) {
   Json states = Json::object(), ids = Json::list();
   for (const auto& [path, content] : next.states) {
     if (path.size() != 1) continue;
@@ -242,7 +242,7 @@ std::int64_t next_write_count(std::int64_t last) {
   return last + 1;
 }
 
-Written written(const Next& next, const Row* last, std::int64_t write_count) {
+Written written(const Next& next, const StoreRow* last, std::int64_t write_count) {
   Written out;
   out.entry = Json::object();
   out.manifest = Json::object();

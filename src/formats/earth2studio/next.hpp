@@ -14,7 +14,7 @@
 
 namespace ckptree::earth2studio {
 
-class Row;
+class StoreRow;
 
 /// The row to be written next, as its files stand below next/. Nothing of it is looked at before it becomes a row, but
 /// that its documents are JSON and its arrays .npy.
@@ -37,7 +37,7 @@ struct Written {
 /// @param last  the last row that has a commit: it tells what files do not (tensor or ndarray, list or tuple); null:
 ///              there is none
 /// @throws Error Errc::rejected with the place below next/ for what Earth2Studio could not read
-Written written(const Next& next, const Row* last, std::int64_t write_count);
+Written written(const Next& next, const StoreRow* last, std::int64_t write_count);
 
 /// One more than that of the row before. @throws Error Errc::rejected when there is no more
 std::int64_t next_write_count(std::int64_t last);

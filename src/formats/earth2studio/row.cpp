@@ -21,7 +21,7 @@ bool is_inside(const std::string& path) {
 
 }  // namespace
 
-Row::Row(const Row& other)
+StoreRow::StoreRow(const StoreRow& other)
     : source_(other.source_),
       entry_(other.entry_),
       catalog_(other.catalog_),
@@ -29,14 +29,14 @@ Row::Row(const Row& other)
       edited_labels_(other.edited_labels_),
       edited_states_(other.edited_states_) {}
 
-std::string Row::commit() const {
+std::string StoreRow::commit() const {
   const std::string& id = entry_->commit_id();
   if (id == "." || id == ".." || !is_inside(id) || id.find('/') != std::string::npos)
     throw Error(Errc::corrupt, "catalog.json: the commit_id '" + id.substr(0, 60) + "' is no file name");
   return "commits/" + id;
 }
 
-bool Row::is_outdated() const {
+bool StoreRow::is_outdated() const {
   try {
     return source_->open("catalog.json")->fingerprint() != catalog_;
   } catch (const std::exception&) {
@@ -44,14 +44,14 @@ bool Row::is_outdated() const {
   }
 }
 
-void Row::cannot_be_read(const std::string& place, const std::system_error& error) const {
+void StoreRow::cannot_be_read(const std::string& place, const std::system_error& error) const {
   if (error.code().value() == EIO) throw std::system_error(error);
   const std::string sentence = place + ": cannot be read: " + error.code().message();
   if (!is_outdated()) throw Error(Errc::corrupt, sentence);
   throw Error(Errc::stale, sentence + "; another program replaced this commit since it was listed");
 }
 
-Ptr<File> Row::open(const std::string& path) const {
+Ptr<File> StoreRow::open(const std::string& path) const {
   const std::string place = commit() + "/" + path;
   try {
     return source_->open(place);
@@ -62,12 +62,12 @@ Ptr<File> Row::open(const std::string& path) const {
   }
 }
 
-Ptr<File> Row::show(const std::string& path) const {
+Ptr<File> StoreRow::show(const std::string& path) const {
   const auto source = source_;
   return reopening_file(*open(path), [source, place = commit() + "/" + path] { return source->open(place); });
 }
 
-std::shared_ptr<const Json> Row::manifest() const {
+std::shared_ptr<const Json> StoreRow::manifest() const {
   return manifest_.get([&] {
     const Ptr<File> file = open("manifest.json");
     const std::string place = commit() + "/manifest.json";
@@ -82,17 +82,17 @@ std::shared_ptr<const Json> Row::manifest() const {
   });
 }
 
-std::shared_ptr<const Document> Row::metadata() const {
+std::shared_ptr<const Document> StoreRow::metadata() const {
   if (edited_metadata_) return edited_metadata_;
   return metadata_.get([&] { return document(entry_->metadata(), "metadata.json"); });
 }
 
-std::shared_ptr<const Document> Row::labels() const {
+std::shared_ptr<const Document> StoreRow::labels() const {
   if (edited_labels_) return edited_labels_;
   return labels_.get([&] { return document(entry_->labels(), "labels.json"); });
 }
 
-std::shared_ptr<const StoredState> Row::state(const std::string& id) const {
+std::shared_ptr<const StoredState> StoreRow::state(const std::string& id) const {
   const auto edited = edited_states_.find(id);
   if (edited != edited_states_.end()) return edited->second;
   std::shared_ptr<const Lazy<StoredState>> lazy;
@@ -105,7 +105,7 @@ std::shared_ptr<const StoredState> Row::state(const std::string& id) const {
   return lazy->get([&] { return read_state(id); });
 }
 
-std::shared_ptr<const StoredState> Row::read_state(const std::string& id) const {
+std::shared_ptr<const StoredState> StoreRow::read_state(const std::string& id) const {
   const auto stored = manifest();
   const std::string place = commit() + "/manifest.json: states/" + id;
   const Json* states = stored->find("states");
@@ -133,20 +133,21 @@ std::shared_ptr<const StoredState> Row::read_state(const std::string& id) const 
   return state;
 }
 
-std::shared_ptr<const Row> Row::with_metadata(std::shared_ptr<const Document> document) const {
-  const std::shared_ptr<Row> row(new Row(*this));
+std::shared_ptr<const StoreRow> StoreRow::with_metadata(std::shared_ptr<const Document> document) const {
+  const std::shared_ptr<StoreRow> row(new StoreRow(*this));
   row->edited_metadata_ = std::move(document);
   return row;
 }
 
-std::shared_ptr<const Row> Row::with_labels(std::shared_ptr<const Document> document) const {
-  const std::shared_ptr<Row> row(new Row(*this));
+std::shared_ptr<const StoreRow> StoreRow::with_labels(std::shared_ptr<const Document> document) const {
+  const std::shared_ptr<StoreRow> row(new StoreRow(*this));
   row->edited_labels_ = std::move(document);
   return row;
 }
 
-std::shared_ptr<const Row> Row::with_state(std::shared_ptr<const StoredState> state, const std::string& id) const {
-  const std::shared_ptr<Row> row(new Row(*this));
+std::shared_ptr<const StoreRow> StoreRow::with_state(std::shared_ptr<const StoredState> state,
+                                                     const std::string& id) const {
+  const std::shared_ptr<StoreRow> row(new StoreRow(*this));
   row->edited_states_[id] = std::move(state);
   return row;
 }

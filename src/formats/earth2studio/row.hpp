@@ -26,10 +26,10 @@ struct StoredState {
 
 /// A row as it is shown: an entry of the catalog and the commit it names, read when first asked for; or an edit of it.
 /// Immutable.
-class Row {
+class StoreRow {
  public:
   /// @param catalog  what the catalog looked like when the entry was read from it
-  Row(Ptr<Source> source, std::shared_ptr<const Entry> entry, const Fingerprint& catalog)
+  StoreRow(Ptr<Source> source, std::shared_ptr<const Entry> entry, const Fingerprint& catalog)
       : source_(std::move(source)), entry_(std::move(entry)), catalog_(catalog) {}
 
   /// As stored: edits are not in it.
@@ -57,16 +57,16 @@ class Row {
   std::shared_ptr<const StoredState> state(const std::string& id) const;
   const std::map<std::string, std::shared_ptr<const StoredState>>& edited_states() const { return edited_states_; }
 
-  std::shared_ptr<const Row> with_metadata(std::shared_ptr<const Document> document) const;
-  std::shared_ptr<const Row> with_labels(std::shared_ptr<const Document> document) const;
-  std::shared_ptr<const Row> with_state(std::shared_ptr<const StoredState> state, const std::string& id) const;
+  std::shared_ptr<const StoreRow> with_metadata(std::shared_ptr<const Document> document) const;
+  std::shared_ptr<const StoreRow> with_labels(std::shared_ptr<const Document> document) const;
+  std::shared_ptr<const StoreRow> with_state(std::shared_ptr<const StoredState> state, const std::string& id) const;
 
   const std::shared_ptr<const Document>& edited_metadata() const noexcept { return edited_metadata_; }
   const std::shared_ptr<const Document>& edited_labels() const noexcept { return edited_labels_; }
 
  private:
   /// A copy to be edited; what was read lazily is read again.
-  Row(const Row& other);
+  StoreRow(const StoreRow& other);
   bool is_outdated() const;
   std::shared_ptr<const StoredState> read_state(const std::string& id) const;
 
@@ -81,6 +81,6 @@ class Row {
   mutable std::map<std::string, std::shared_ptr<const Lazy<StoredState>>> states_;
 };
 
-using Rows = std::vector<std::shared_ptr<const Row>>;
+using Rows = std::vector<std::shared_ptr<const StoreRow>>;
 
 }  // namespace ckptree::earth2studio

@@ -22,14 +22,14 @@ std::string lines(const std::vector<std::string>& words) {
 }
 
 /// A member of the manifest as one value; nothing when it has none.
-std::optional<std::string> of_manifest(const Row& row, const char* key) {
+std::optional<std::string> of_manifest(const StoreRow& row, const char* key) {
   const auto manifest = row.manifest();
   const Json* value = manifest->find(key);
   if (!value) return std::nullopt;
   return (value->is_string() ? value->text : dumps_line(*value)) + "\n";
 }
 
-std::optional<std::string> text_of(const Row& row, const std::string& name) {
+std::optional<std::string> text_of(const StoreRow& row, const std::string& name) {
   const Entry& entry = row.entry();
   if (name == "commit_id") return entry.commit_id() + "\n";
   if (name == "write_count") return std::to_string(entry.write_count()) + "\n";
@@ -48,7 +48,7 @@ std::optional<std::string> text_of(const Row& row, const std::string& name) {
   return std::nullopt;
 }
 
-using Of = std::shared_ptr<const Document> (Row::*)() const;
+using Of = std::shared_ptr<const Document> (StoreRow::*)() const;
 
 std::optional<Node> show_document(const State& state, const Match& match, Of of) {
   const auto row = row_at(state, match);
@@ -131,22 +131,22 @@ std::optional<Node> show_row_file(const State& state, const Match& match) {
 }
 
 std::optional<Node> show_metadata(const State& state, const Match& match) {
-  return show_document(state, match, &Row::metadata);
+  return show_document(state, match, &StoreRow::metadata);
 }
 std::optional<Node> show_metadata_value(const State& state, const Match& match) {
-  return show_value(state, match, &Row::metadata);
+  return show_value(state, match, &StoreRow::metadata);
 }
 void list_metadata_values(const State& state, const Match& match, const Each& each) {
-  list_values(state, match, each, &Row::metadata);
+  list_values(state, match, each, &StoreRow::metadata);
 }
 std::optional<Node> show_labels(const State& state, const Match& match) {
-  return show_document(state, match, &Row::labels);
+  return show_document(state, match, &StoreRow::labels);
 }
 std::optional<Node> show_label_value(const State& state, const Match& match) {
-  return show_value(state, match, &Row::labels);
+  return show_value(state, match, &StoreRow::labels);
 }
 void list_label_values(const State& state, const Match& match, const Each& each) {
-  list_values(state, match, each, &Row::labels);
+  list_values(state, match, each, &StoreRow::labels);
 }
 
 }  // namespace ckptree::earth2studio

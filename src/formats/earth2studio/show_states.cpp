@@ -2,6 +2,7 @@
 
 #include "ckptree/error.hpp"
 #include "codec/npy/npy.hpp"
+#include "formats/document/table_text.hpp"
 #include "formats/earth2studio/fields.hpp"
 #include "formats/earth2studio/payload.hpp"
 #include "formats/earth2studio/state.hpp"
@@ -13,19 +14,12 @@ TreePath below(const Match& match, std::size_t depth) {
   return TreePath(match.names.begin() + static_cast<std::ptrdiff_t>(depth), match.names.end());
 }
 
-std::vector<std::string> ids_of(const Row& row) {
+std::vector<std::string> ids_of(const StoreRow& row) {
   std::vector<std::string> ids;
   const auto manifest = row.manifest();
   if (const Json* states = manifest->find("states"))
     for (const auto& m : states->members) ids.push_back(m.first);
   return ids;
-}
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  if (shape.empty()) return "scalar";
-  std::string text;
-  for (const std::uint64_t extent : shape) text += (text.empty() ? "" : "x") + std::to_string(extent);
-  return text;
 }
 
 std::vector<std::uint64_t> shape_of(const Json& payload, const std::string& place) {
@@ -40,7 +34,7 @@ std::vector<std::uint64_t> shape_of(const Json& payload, const std::string& plac
 }
 
 /// The file of an array, checked as np.load and upstream do. Types that only NumPy can take apart are shown as stored.
-Recipe array_content(const Row& row, const StoredState& state, const Json& payload, const std::string& place) {
+Recipe array_content(const StoreRow& row, const StoredState& state, const Json& payload, const std::string& place) {
   const std::string path = array_path(payload, place);
   const auto edited = state.arrays.find(path);
   if (edited != state.arrays.end()) return edited->second;
@@ -63,7 +57,7 @@ Recipe array_content(const Row& row, const StoredState& state, const Json& paylo
   return file;
 }
 
-Node payload_node(const State& state, const Row& row, const StoredState& stored, const Json& payload,
+Node payload_node(const State& state, const StoreRow& row, const StoredState& stored, const Json& payload,
                   const std::string& place) {
   const Look look = look_of(payload, place);
   Node node = directory_node(state);
@@ -111,13 +105,13 @@ void add_lines(std::string& text, const std::string& id, const std::string& fiel
 
 }  // namespace
 
-std::optional<std::string> state_id_of(const Row& row, const std::string& name) {
+std::optional<std::string> state_id_of(const StoreRow& row, const std::string& name) {
   for (const std::string& id : ids_of(row))
     if (file_name_of(id).text == name) return id;
   return std::nullopt;
 }
 
-std::string states_table(const Row& row) {
+std::string states_table(const StoreRow& row) {
   std::string text = "state_id\tfield\tdtype\tshape\tnbytes\n";
   for (const std::string& id : ids_of(row)) {
     const auto stored = row.state(id);

@@ -41,7 +41,7 @@ State initial_state(const Ptr<Source>& source, const ViewOptions& options) {
   const Fingerprint seen = catalog.file ? catalog.file->fingerprint() : Fingerprint{};
   // Ranks of a run have catalogs of their own; the directory above them has none.
   if (!catalog.entries.empty() || !catalog.rebuilt) store->ranks.clear();
-  for (auto& entry : catalog.entries) rows->push_back(std::make_shared<const Row>(source, std::move(entry), seen));
+  for (auto& entry : catalog.entries) rows->push_back(std::make_shared<const StoreRow>(source, std::move(entry), seen));
   store->rebuilt = catalog.rebuilt;
   if (store->ranks.empty()) store->warnings = std::move(catalog.warnings);
   return {std::move(store), options, std::move(rows)};
@@ -74,7 +74,7 @@ Node link_node(const State& state, std::string target) {
   return node;
 }
 
-std::shared_ptr<const Row> row_at(const State& state, const Match& match) {
+std::shared_ptr<const StoreRow> row_at(const State& state, const Match& match) {
   const auto n = row_number(match.names.front());
   if (!n || *n < 0 || static_cast<std::uint64_t>(*n) >= state.rows->size()) return nullptr;
   return (*state.rows)[static_cast<std::size_t>(*n)];

@@ -61,7 +61,7 @@ Node made_node(const State& state, const Make& make);
 /// The name that manifests give the run.
 std::string name_of(const State& state);
 /// The row at the first name of a match; null when there is none of that number.
-std::shared_ptr<const Row> row_at(const State& state, const Match& match);
+std::shared_ptr<const StoreRow> row_at(const State& state, const Match& match);
 
 // show_store.cpp
 std::optional<Node> show_kind(const State&, const Match&);
@@ -80,7 +80,7 @@ std::optional<Node> show_rank(const State&, const Match&);
 
 // edit.cpp
 /// The row of the catalog that an edited row stands for, under its old commit.
-std::shared_ptr<const Entry> edited_entry(const Row& row);
+std::shared_ptr<const Entry> edited_entry(const StoreRow& row);
 
 // edit_row.cpp
 State edit_metadata(const State&, const Match&, const Op&);
@@ -136,9 +136,9 @@ void list_label_values(const State&, const Match&, const Each&);
 std::optional<Node> show_states(const State&, const Match&);
 void list_states(const State&, const Match&, const Each&);
 /// The state shown under a name.
-std::optional<std::string> state_id_of(const Row& row, const std::string& name);
+std::optional<std::string> state_id_of(const StoreRow& row, const std::string& name);
 /// Lines of states.tsv.
-std::string states_table(const Row& row);
+std::string states_table(const StoreRow& row);
 
 }  // namespace ckptree::earth2studio
 

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "ckptree/error.hpp"
-#include "formats/earth2studio/display.hpp"
 #include "formats/document/table_text.hpp"
+#include "formats/earth2studio/display.hpp"
 #include "formats/earth2studio/state.hpp"
 
 namespace ckptree::earth2studio {
@@ -41,7 +41,7 @@ std::vector<Line> lines_of(const State& state) {
     lines.push_back({row, entry, entry->labels(), entry->metadata()});
   };
   for (std::size_t i = 0; i < state.rows->size(); ++i) {
-    const Row& row = *(*state.rows)[i];
+    const StoreRow& row = *(*state.rows)[i];
     add(i, row.is_edited() ? edited_entry(row) : row.stored());
   }
   for (const std::string& rank : state.store->ranks) {
