@@ -161,6 +161,9 @@ TEST_CASE("the file of a step is read as Orbax reads it", "[orbax]") {
     CHECK_FALSE(step_metadata(broken).editable);
     CHECK_FALSE(step_metadata(broken).problem.empty());
   }
+  std::string many = "{\"a\": 1";
+  for (int i = 0; i < 1001; ++i) many += ", \"x" + std::to_string(i) + "\": 1";
+  CHECK_THAT(step_metadata(many + "}").problem, says("has more than 1000 members that Orbax does not know"));
   CHECK(iso_time("-1") == "1969-12-31T23:59:59.999999999Z");
   CHECK(iso_time("99999999999999999999") == "null");
 }

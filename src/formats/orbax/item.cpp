@@ -184,8 +184,8 @@ std::string Item::key_kind(const Leaf& leaf) const {
 
 std::string Item::string_literal(const Leaf& leaf) const {
   const std::string path = below("_strings.json");
-  const auto text = strings_.get([&] { return std::make_shared<const std::string>(read_json(*source_, path)); });
-  const auto value = string_value(*text, leaf.name);
+  const auto strings = strings_.get([&] { return Strings::read(*source_, path); });
+  const auto value = strings->value(leaf.name);
   if (!value) throw Error(Errc::corrupt, path + ": has no value for '" + leaf.name + "'");
   return *value;
 }

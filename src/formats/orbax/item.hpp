@@ -77,7 +77,8 @@ class Item {
   Lazy<Values> values_;
   Lazy<Shardings> shardings_;
   Lazy<KeyKinds> key_kinds_;
-  Lazy<std::string> strings_, error_, table_;
+  Lazy<Strings> strings_;
+  Lazy<std::string> error_, table_;
   mutable std::mutex mutex_;  // guards what follows; nothing else is locked while it is held
   mutable std::map<std::size_t, Ptr<zarr::ZarrArray>> arrays_;
   mutable std::map<std::string, std::shared_ptr<const Item>> children_;

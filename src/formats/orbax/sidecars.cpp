@@ -68,7 +68,15 @@ std::shared_ptr<const KeyKinds> read_key_kinds(const Source& source, const std::
   return kinds;
 }
 
-std::optional<std::string> string_value(const std::string& valid_text, const std::string& name) {
+std::shared_ptr<const Strings> Strings::read(const Source& source, const std::string& path) {
+  auto strings = std::make_shared<Strings>();
+  strings->text_ = read_json(source, path);
+  const View top = View::of(strings->text_);
+  if (top.is_object()) top.each([&](const std::string& key, const View& value) { strings->top_[key] = value.at; });
+  return strings;
+}
+
+std::optional<std::string> Strings::value(const std::string& name) const {
   std::vector<std::string> keys(1);
   for (std::size_t i = 0; i < name.size(); ++i) {
     const char next = i + 1 < name.size() ? name[i + 1] : '\0';
@@ -76,9 +84,13 @@ std::optional<std::string> string_value(const std::string& valid_text, const std
     else if (name[i] == '~' && (next == '0' || next == '1')) keys.back() += name[++i] == '0' ? '~' : '/';
     else keys.back() += name[i];
   }
-  const auto at = json::locate(valid_text, keys);
-  if (!at) return std::nullopt;
-  return valid_text.substr(at->begin, at->size());
+  const auto found = top_.find(keys.front());
+  if (found == top_.end()) return std::nullopt;
+  const Bytes first = Bytes(text_).substr(found->second.begin, found->second.size());
+  keys.erase(keys.begin());
+  if (keys.empty()) return std::string(first);
+  const auto at = json::locate(first, keys);
+  return at ? std::optional<std::string>(first.substr(at->begin, at->size())) : std::nullopt;
 }
 
 }  // namespace ckptree::orbax

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ckptree/source.hpp"
+#include "codec/json/json.hpp"
 
 /// The files beside the arrays of a pytree.
 namespace ckptree::orbax {
@@ -23,7 +24,17 @@ std::string sharding_json(const std::string& serialized);
 using KeyKinds = std::map<std::string, std::string>;
 std::shared_ptr<const KeyKinds> read_key_kinds(const Source& source, const std::string& directory);
 
-/// The value of a string leaf in _strings.json, as a literal: a JSON pointer of the name, as it is, leads there.
-std::optional<std::string> string_value(const std::string& valid_text, const std::string& name);
+/// _strings.json: the values of string leaves.
+class Strings {
+ public:
+  /// @throws Error Errc::corrupt
+  static std::shared_ptr<const Strings> read(const Source& source, const std::string& path);
+  /// The value of a leaf, as a literal: a JSON pointer of the name, as it is, leads there.
+  std::optional<std::string> value(const std::string& name) const;
+
+ private:
+  std::string text_;
+  std::map<std::string, json::Extent> top_;  // of equal keys the last
+};
 
 }  // namespace ckptree::orbax

@@ -97,6 +97,10 @@ std::string problem_of(StepMetadata::Kind kind, const View& top) {
   } else if (const auto v = top.find("internal_metadata"); v && !v->is_object() && !v->is_null()) {
     return wrong("internal_metadata", "an object");
   }
+  // Each is moved by an edit of its own. Orbax made them once for its own fields, of which there were six.
+  constexpr std::size_t kMaxUnknown = 1000;
+  if (unknown_members(kind, top.text).size() > kMaxUnknown)
+    return "has more than " + std::to_string(kMaxUnknown) + " members that Orbax does not know";
   const auto custom = top.find(kCustom);
   if (custom && custom->is_object() && custom->size() > 0 && !unknown_members(kind, top.text).empty())
     return "members that Orbax does not know stand beside custom_metadata; Orbax refuses the file";
