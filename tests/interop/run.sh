@@ -1,5 +1,6 @@
 #!/bin/sh
-# The suite `interop`: what the real torch, anemoi-utils, Earth2Studio and Orbax wrote, edited through a mount, read by them again.
+# The suite `interop`: what the real torch, anemoi-utils, Earth2Studio and Orbax wrote, edited through a mount, read by
+# them again.
 # Arguments: CKPTREE FOLDER. The virtual environment is made once, in FOLDER/venv.
 #
 # Where the libraries cannot be installed it ends with 77 and a sentence, or, with CKPTREE_REQUIRE_INTEROP=1, fails.

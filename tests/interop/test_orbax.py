@@ -1,6 +1,7 @@
 """Checkpoints that the real Orbax wrote through its v0 and v1 APIs and its CheckpointManager: leaf by leaf and value by
 value as the library tells of them, and after an edit the library reads what the edit says."""
 
+import collections
 import contextlib
 import json
 import os
@@ -83,6 +84,12 @@ def names_below_values(path):
 
 
 class Comparison(unittest.TestCase):
+    agreed = collections.Counter()  # what was compared and equal, of all tests
+
+    @classmethod
+    def tearDownClass(cls):
+        print(", ".join(f"{n} {what}" for what, n in sorted(cls.agreed.items())), "agreed with Orbax", file=sys.stderr)
+
     def setUp(self):
         self.folder = harness.folder / "orbax"
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,6 +104,7 @@ class Comparison(unittest.TestCase):
         finally:
             ended = mount.unmount()
         self.assertEqual(ended, (0, 0), mount.messages())
+        self.agreed["checkpoints"] += 1
 
     def compare_values(self, mount, top, saved):
         seen = 0
@@ -110,23 +118,29 @@ class Comparison(unittest.TestCase):
                 self.assertEqual(stored.tobytes(), wanted.tobytes(), path)
             seen += 1
         self.assertEqual(seen, len(list(leaves(saved))))
+        self.agreed["values"] += seen
 
-    def compare_metadata(self, mount, top, known):
+    def compare_metadata(self, mount, top, known, saved):
         """`known`: the tree of metadata of the library, v0 or v1."""
-        known = getattr(known, "tree", known)
-        for path, leaf in leaves(known):
+        known = dict(leaves(getattr(known, "tree", known)))
+        self.assertEqual(set(known), {path for path, _ in leaves(saved)})
+        self.assertGreater(len(known), 0)
+        for path, leaf in known.items():
+            self.agreed["leaves"] += 1
             shown = json.loads((mount / f"{top}{'/'.join(path)}").read_text())
             if isinstance(leaf, (int, float)):  # v1 shows scalars so
                 self.assertEqual(shown["type"], "ScalarMetadata", path)
                 continue
             self.assertEqual(tuple(shown["shape"]), tuple(leaf.shape), path)
             self.assertEqual(np.dtype(shown["dtype"]), np.dtype(leaf.dtype), path)
-            storage = getattr(leaf, "storage", None) or getattr(leaf, "storage_metadata", None)
-            if shown["type"] == "ScalarMetadata" or storage is None:
+            if shown["type"] == "ScalarMetadata":
                 continue
-            self.assertEqual(tuple(shown["storage"]["chunk_shape"]), tuple(storage.chunk_shape), path)
-            wanted = None if storage.write_shape is None else list(storage.write_shape)
-            self.assertEqual(shown["storage"]["write_shape"], wanted, path)
+            storage = getattr(leaf, "storage", None) or getattr(leaf, "storage_metadata", None)
+            if storage is not None:
+                self.assertEqual(tuple(shown["storage"]["chunk_shape"]), tuple(storage.chunk_shape), path)
+                wanted = None if storage.write_shape is None else list(storage.write_shape)
+                self.assertEqual(shown["storage"]["write_shape"], wanted, path)
+                self.agreed["storages"] += 1
             sharding = getattr(leaf, "sharding", None) or getattr(leaf, "sharding_metadata", None)
             if sharding is None:
                 self.assertIsNone(shown["sharding"], path)
@@ -134,6 +148,7 @@ class Comparison(unittest.TestCase):
                 if isinstance(sharding, jax.sharding.Sharding):
                     sharding = from_jax_sharding(sharding)
                 self.assertEqual(json.loads(shown["sharding"]["serialized"]), json.loads(sharding.to_serialized_string()))
+                self.agreed["shardings"] += 1
 
     def test_v1(self):
         source = self.folder / "v1"
@@ -143,8 +158,8 @@ class Comparison(unittest.TestCase):
         strings = {"s": known.metadata.pop("s")}
         self.assertEqual(strings, {"s": "string"})
         with self.mounted(source) as mount:
-            self.compare_metadata(mount, "pytree/", known.metadata)
             values = {k: v for k, v in saved.items() if k != "s"}
+            self.compare_metadata(mount, "pytree/", known.metadata, values)
             self.compare_values(mount, "", values)
             self.assertEqual(json.loads((mount / "pytree/s").read_text())["value"], "häl\tlo")
             self.assertEqual(json.loads((mount / "pytree/n").read_text())["value"], 3)
@@ -172,7 +187,7 @@ class Comparison(unittest.TestCase):
             checkpointer.wait_until_finished()
             known = checkpointer.metadata(source)
         with self.mounted(source) as mount:
-            self.compare_metadata(mount, "pytree/", getattr(known, "item_metadata", known))
+            self.compare_metadata(mount, "pytree/", getattr(known, "item_metadata", known), saved)
             self.compare_values(mount, "", saved)
             shell(f"cp /dev/stdin {mount.path}/custom_metadata.json", input='{"a": [1, 2.50], "b": null}\n')
         with v0.StandardCheckpointer() as checkpointer:
@@ -198,8 +213,9 @@ class Comparison(unittest.TestCase):
             self.assertEqual(os.readlink(mount / "latest"), "steps/ck_000005")
             self.assertEqual(os.readlink(mount / "steps/1"), "ck_000001")
             step = pathlib.Path(mount.path) / "steps/ck_000005"
-            self.compare_metadata(mount, "latest/pytree/", known.item_metadata["state"])
-            self.compare_values(mount, "latest/", {"w": jnp.arange(4.0) * 5, "layers": [jnp.ones(2)] * 12})
+            saved = {"w": jnp.arange(4.0) * 5, "layers": [jnp.ones(2)] * 12}
+            self.compare_metadata(mount, "latest/pytree/", known.item_metadata["state"], saved)
+            self.compare_values(mount, "latest/", saved)
             self.assertEqual(json.loads((step / "checkpointables/extra/data.json").read_text()), {"q": 5})
             shell(f"cd {mount.path} && echo 7 > latest/custom_metadata/step && echo 2 > custom_metadata/root && "
                 "echo 1 > latest/.ckptree/flush && echo 1 > .ckptree/flush")
@@ -209,6 +225,34 @@ class Comparison(unittest.TestCase):
             self.assertEqual(m.metadata().custom_metadata, {"root": 2})
             restored = m.restore(5, args=v0.args.Composite(state=v0.args.StandardRestore(), extra=v0.args.JsonRestore()))
             self.assertEqual(restored["extra"], {"q": 5})
+
+    def test_every_layout_of_arrays(self):
+        """In a database or in plain directories, zarr 2 and 3, in the chunks of the writer or in small ones."""
+        saved = tree()
+        for ocdbt in True, False:
+            for zarr3 in True, False:
+                for chunk_bytes in None, 256:
+                    with self.subTest(ocdbt=ocdbt, zarr3=zarr3, chunk_bytes=chunk_bytes):
+                        source = self.folder / f"layout-{ocdbt}-{zarr3}-{chunk_bytes}"
+                        how = jax.tree_util.tree_map(lambda _: v0.SaveArgs(chunk_byte_size=chunk_bytes), saved)
+                        handler = v0.PyTreeCheckpointHandler(use_ocdbt=ocdbt, use_zarr3=zarr3)
+                        with v0.Checkpointer(handler) as checkpointer:
+                            checkpointer.save(source, args=v0.args.PyTreeSave(saved, save_args=how))
+                            known = checkpointer.metadata(source)
+                        with self.mounted(source) as mount:
+                            self.compare_metadata(mount, "pytree/", getattr(known, "item_metadata", known), saved)
+                            self.compare_values(mount, "", saved)
+
+    def test_without_shardings_the_rest_is_shown(self):
+        source = self.folder / "bare"
+        saved = {"w": jnp.arange(6.0).reshape(2, 3)}
+        with v0.StandardCheckpointer() as checkpointer:
+            checkpointer.save(source, saved)
+        (source / "_sharding").unlink()
+        with self.mounted(source) as mount:
+            self.compare_values(mount, "", saved)
+            shown = json.loads((mount / "pytree/w").read_text())
+            self.assertEqual((shown["shape"], shown["sharding"]), ([2, 3], None))
 
     def test_a_leaf_alone_and_random_keys(self):
         source = self.folder / "one"

@@ -17,11 +17,10 @@ std::string list_text(const std::vector<std::uint64_t>& numbers) {
 
 /// What the metadata of Orbax calls it.
 std::string type_of(const Leaf& leaf) {
-  if (leaf.skip) return "Metadata";
-  if (leaf.value_type == "scalar") return "ScalarMetadata";
+  if (leaf.value_type == "None") return "None";
   if (leaf.value_type == "string") return "StringMetadata";
-  if (leaf.has_array()) return "ArrayMetadata";
-  return leaf.value_type == "None" ? "None" : "Metadata";
+  if (!leaf.has_array()) return "Metadata";
+  return leaf.value_type == "scalar" ? "ScalarMetadata" : "ArrayMetadata";
 }
 
 std::uint64_t bytes_of(const zarr::ZarrArray& array) {
