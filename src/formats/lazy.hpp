@@ -30,6 +30,12 @@ class Lazy {
     return value_;
   }
 
+  /// Null when it was not made yet.
+  std::shared_ptr<const T> made() const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return value_;
+  }
+
  private:
   mutable std::mutex mutex_;  // guards both, held while the value is made
   mutable std::shared_ptr<const T> value_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ckptree/error.hpp"
-#include "codec/sha256/sha256.hpp"
+#include "ckptree/sha256.hpp"
 #include "formats/earth2studio/typed.hpp"
 
 // Recursion follows Json, which is at most kMaxNesting deep.
@@ -117,7 +117,7 @@ Both merge_object(const Json* old_payload, const Json* old_value, const Json& va
 
 }  // namespace
 
-std::string hashed(Bytes key) { return sha256_hex(key).substr(0, 24); }
+std::string hashed(Bytes key) { return sha256(key).substr(0, 24); }
 
 std::string kind_of(const Json& payload, const std::string& place) {
   const Json* kind = payload.find("kind");

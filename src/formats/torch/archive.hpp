@@ -8,7 +8,7 @@
 
 #include "ckptree/format.hpp"
 #include "codec/zip/rewrite.hpp"
-#include "formats/torch/lazy.hpp"
+#include "formats/lazy.hpp"
 
 namespace ckptree::torch {
 

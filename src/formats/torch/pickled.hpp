@@ -5,8 +5,8 @@
 #include <string>
 
 #include "codec/pickle/pickle.hpp"
+#include "formats/lazy.hpp"
 #include "formats/torch/archive.hpp"
-#include "formats/torch/lazy.hpp"
 
 namespace ckptree::torch {
 

@@ -52,7 +52,7 @@ Node tensor_node(const State& state, const Tensors& tensors, Tensors::Index i, b
   if (file.cut) node.key = tensors.name(i);
   const TensorInfo info = tensors.info(i);
   if (!info.problem.empty()) {
-    node.content = failing(Errc::corrupt, "tensors/" + file.text + ": " + info.problem);
+    node.content = failing_content(Errc::corrupt, "tensors/" + file.text + ": " + info.problem);
     return node;
   }
   std::string json = json_of(info, text_of(tensors, i, info));

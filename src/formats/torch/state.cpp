@@ -10,13 +10,6 @@ namespace {
 
 constexpr char kPlace[] = "metadata.json";
 
-struct Failing final : Computed {
-  Failing(Errc error, std::string text) : code(error), sentence(std::move(text)) {}
-  void read(std::uint64_t, Buffer) const override { throw Error(code, sentence); }
-  const Errc code;
-  const std::string sentence;
-};
-
 /// The sentence for a checkpoint with several metadata members; empty when it has not.
 std::string ambiguity(const Archive& archive) {
   if (archive.metadata().size() < 2) return {};
@@ -71,7 +64,7 @@ State initial_state(Ptr<Archive> archive, const ViewOptions& options) {
     content.recipe = Recipe::literal("{}");
     content.mtime = archive->mtime();
   } else if (names.size() > 1) {
-    content.recipe = failing(Errc::ambiguous, ambiguity(*archive));
+    content.recipe = failing_content(Errc::ambiguous, ambiguity(*archive));
     content.mtime = archive->mtime();
   } else {
     member = names.front();
@@ -83,14 +76,6 @@ State initial_state(Ptr<Archive> archive, const ViewOptions& options) {
   state.pickled = std::make_shared<const Pickled>(archive);
   state.archive = std::move(archive);
   return state;
-}
-
-Recipe failing(Errc code, const std::string& sentence) {
-  Recipe recipe;
-  recipe.tag = "failing:" + tag_of(sentence);
-  const Ptr<Computed> piece = std::make_shared<Failing>(code, sentence);
-  recipe.pieces.push_back({piece, 1});  // one byte, so that whoever reads it meets the failure
-  return recipe;
 }
 
 void refuse_if_not_editable(const State& state, const Op& op) {

@@ -8,6 +8,7 @@
 
 #include "ckptree/row.hpp"
 #include "formats/document/document.hpp"
+#include "formats/failing.hpp"
 #include "formats/torch/archive.hpp"
 #include "formats/torch/index.hpp"
 #include "formats/torch/pickled.hpp"
@@ -78,15 +79,13 @@ using TorchRow = Row<State>;
 /// The state of an archive as it is stored.
 State initial_state(Ptr<Archive> archive, const ViewOptions& options);
 
-/// A content whose size and bytes cannot be had: reading it throws.
-Recipe failing(Errc code, const std::string& sentence);
 /// What `make` gives, or a recipe that fails as it did.
 template <class Make>
 Recipe content_or_failure(const Make& make) {
   try {
     return make();
   } catch (const Error& e) {
-    return failing(e.code(), e.what());
+    return failing_content(e.code(), e.what());
   }
 }
 

@@ -9,7 +9,7 @@
 
 #include "ckptree/recipe.hpp"
 #include "codec/pickle/pickle.hpp"
-#include "formats/torch/lazy.hpp"
+#include "formats/lazy.hpp"
 #include "formats/torch/survey.hpp"
 #include "formats/torch/tensor_info.hpp"
 
