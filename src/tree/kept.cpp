@@ -38,7 +38,7 @@ std::string Session::keep(std::map<std::string, Kept>& where, const TreePath& pa
 }
 
 std::string Session::reject(const TreePath& path, Recipe content, const std::string& reason) {
-  log(to_string(path) + ": kept in rejected/: " + reason);
+  log(from_top(to_string(path)) + ": kept in rejected/: " + reason);
   const std::lock_guard<std::mutex> guard(state_);
   return keep(rejected_, path, std::move(content), reason);
 }

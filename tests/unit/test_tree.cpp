@@ -562,6 +562,20 @@ TEST_CASE("the end of a mount keeps refused bytes and says where", "[mount]") {
   CHECK(std::system(("grep -rq bad " + state + " && rm -r " + state).c_str()) == 0);
 }
 
+TEST_CASE("the end of a mount tells in which of its checkpoints an edit was refused, and why, once", "[mount]") {
+  NestedWorld w;
+  const std::string state = w.folder + "/state";
+  ::setenv("XDG_STATE_HOME", state.c_str(), 1);
+  w.write("inner/values/a", "9\n", me());
+  w.inner->fail = true;
+  const Report report = w.mount->finish();
+  CHECK_FALSE(report.all_committed);
+  REQUIRE(report.lines.size() == 2);
+  CHECK(report.lines[0] == "refused: inner/values/a: small: no space left");
+  CHECK(report.lines[1].find("their bytes are in " + state + "/ckptree/small-inner-") == 0);
+  CHECK(std::system(("rm -r " + state).c_str()) == 0);
+}
+
 TEST_CASE("the end of a mount commits what is pending", "[mount]") {
   World w({{"doc", "{1}"}}, FlushInterval::parse("none"));
   w.write("doc", "{end}", me());
