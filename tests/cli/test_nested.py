@@ -1,6 +1,8 @@
 """A source of several checkpoints: a directory of steps of Orbax, a collection."""
 
 import json
+import os
+import shutil
 
 import support
 from support import Case, run
@@ -12,7 +14,8 @@ def make_step(path, checkpointable="state"):
     (path / "_CHECKPOINT_METADATA").write_text('{"custom_metadata": {"lr": 0.1}}')
     leaf = {"key_metadata": [{"key": "w", "key_type": 2}],
             "value_metadata": {"value_type": "None", "skip_deserialize": False}}
-    (path / checkpointable / "_METADATA").write_text(json.dumps({"tree_metadata": {"('w',)": leaf}, "use_zarr3": False}))
+    tree = {"tree_metadata": {"('w',)": leaf}, "use_zarr3": False}
+    (path / checkpointable / "_METADATA").write_text(json.dumps(tree))
 
 
 class Nested(Case):
@@ -54,6 +57,62 @@ class Links(Nested):
         self.assertEqual(run("ls", "-l", self.run_folder, "latest/").text,
                          run("ls", "-l", self.run_folder, "steps/20").text)
         self.assertRegex(run("ls", "-l", self.run_folder, "latest/pytree/").text, r"^-r--.* w\n$")
+
+
+class Checkpointables(Nested):
+    def test_a_step_without_the_one_that_is_named_fails_alone(self):
+        make_step(self.run_folder / "30", "other")
+        option = ("-o", "checkpointable=state", self.run_folder)
+        self.check_text(run("ls", *option, "steps"), "1\n20\n30\n")
+        self.check_text(run("ls", *option, "steps/20/pytree"), "w\n")
+        self.check(run("ls", *option, "steps/30"), 1,
+                   f"{self.run_folder}: {self.run_folder}/30: -o checkpointable=state: "
+                   "no checkpointable of this name has a tree; expected one of: other")
+
+    def test_one_that_no_step_has_is_refused(self):
+        make_step(self.run_folder / "30", "other")
+        self.check(run("ls", "-o", "checkpointable=nope", self.run_folder), 1,
+                   f"{self.run_folder}: -o checkpointable=nope: no checkpointable of this name has a tree; "
+                   "expected one of: other, state")
+        self.check(run("ls", "-o", "checkpointable=none", self.run_folder / "1"), 1,
+                   f"{self.run_folder}/1: -o checkpointable=none: no tree is the checkpoint's own; "
+                   "expected one of: state")
+
+    def test_before_the_first_step_any_is_taken(self):
+        (self.run_folder / "metadata").mkdir()
+        (self.run_folder / "metadata/_ROOT_METADATA").write_text("{}")
+        for step in ("1", "20"):
+            shutil.rmtree(self.run_folder / step)
+        self.check_text(run("ls", "-o", "checkpointable=nope", self.run_folder, "steps"), "")
+
+
+class Kinds(Nested):
+    def test_a_source_of_another_kind_is_refused(self):
+        step = self.run_folder / "1"
+        for kind, source, expected, taken in (
+            ("orbax-steps", step, "a directory of steps of Orbax, which has checkpoints under their numbers", "orbax"),
+            ("orbax", self.run_folder, "a checkpoint of Orbax, which has orbax.checkpoint, _CHECKPOINT_METADATA or "
+             "_METADATA, or directories with _METADATA", "orbax-steps"),
+            ("earth2studio", step, "a store of Earth2Studio, which has catalog.json, commits or rank_NNNNNN", "orbax"),
+        ):
+            self.check(run("ls", "-o", f"kind={kind}", source), 4,
+                       f"{source}: expected {expected}; without -o kind={kind} it is taken for {taken}")
+
+    def test_steps_of_old_versions_are_taken_for_steps_when_asked(self):
+        for step in (1, 20):
+            (self.run_folder / f"{step}/_CHECKPOINT_METADATA").unlink()
+        self.check_text(run("ls", "-o", "kind=orbax-steps", self.run_folder, "steps"), "1\n20\n")
+        self.check_text(run("ls", "-o", "kind=collection", self.run_folder), "1\n20\n")
+
+
+class Unreadable(Nested):
+    def test_a_step_that_may_not_be_read_is_listed(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can be somebody else")
+        (self.run_folder / "20").chmod(0o700)
+        self.assertEqual(self.run_as_nobody("ls", self.run_folder, "steps").stdout, b"1\n20\n")
+        self.check(self.run_as_nobody("ls", self.run_folder, "steps/20"), 8,
+                   f"{self.run_folder}: {self.run_folder}/20: Permission denied")
 
 
 if __name__ == "__main__":
