@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ckptree/file.hpp"
@@ -111,7 +112,23 @@ class Session {
   /// @param wait  for a commit under way; else that one is left to look for itself
   bool refresh(bool wait = false);
 
+  // Checkpoints within this one (a step of a directory of steps, one of a collection): nested.cpp. Each commits on its
+  // own; here they are reached together.
+
+  /// Takes in a checkpoint that was opened at `place` in this one; it goes on with this one's flush interval.
+  void contain(const TreePath& place, const std::shared_ptr<Session>& nested);
+  /// Where it stands in the checkpoint at the top, such as steps/10; empty for that one itself.
+  TreePath within() const;
+  /// The sentence about a place in this checkpoint, with the place as it is called from the top.
+  std::string from_top(const std::string& sentence) const;
+  /// commit(), here and in every checkpoint within: each is tried, whatever the others do.
+  /// @throws  the first of their failures
+  void commit_all();
+  void discard_all();
+  void set_flush_interval_of_all(FlushInterval interval);
+
   std::uint64_t pending_edits() const;
+  /// A change a line; those of checkpoints within too.
   std::vector<std::string> pending_lines() const;
 
   FlushInterval flush_interval() const;
@@ -131,8 +148,11 @@ class Session {
   /// The sentence behind the last errno; for one path, or of the session.
   void note_error(const TreePath& path, const std::string& sentence);
   std::string last_error() const;
+  /// The latest of this checkpoint and those within it.
+  std::string last_error_of_all() const;
   std::string error_of(const TreePath& path) const;  // empty: none
 
+  /// Commits, pending and refused edits are counted with those of checkpoints within.
   std::string status_json() const;
   std::string kind() const { return checkpoint_->kind(); }
   std::string path() const { return checkpoint_->path(); }
@@ -179,6 +199,20 @@ class Session {
   void publish(Snapshot fresh, std::vector<Logged> rest);                              // under state_
   void reject_all(const std::vector<Logged>& edits, const std::string& reason);        // without state_
 
+  using Nested = std::vector<std::pair<TreePath, std::shared_ptr<Session>>>;
+  Nested nested() const;
+  struct Counts {
+    std::uint64_t commits = 0, pending = 0, waiting = 0, rejected = 0;
+    bool committing = false;
+  };
+  Counts counts() const;  // those of checkpoints within too
+  void add_own_lines(const std::string& prefix, std::vector<std::string>& lines) const;
+  void add_pending_lines(const std::string& prefix, std::vector<std::string>& lines) const;
+  /// A sentence, and its number among all that were told.
+  using Told = std::pair<std::uint64_t, std::string>;
+  Told latest() const;
+  void tell(const std::string& sentence);  // under state_
+
   const std::shared_ptr<Checkpoint> checkpoint_;
   const Outside when_outside_;
 
@@ -197,9 +231,11 @@ class Session {
   std::uint64_t commits_ = 0;
   std::uint64_t kept_ = 0;
   std::map<std::string, Kept> rejected_, removed_;
-  std::string last_error_;
+  Told last_error_;
   std::map<TreePath, std::string> errors_;
   bool committing_ = false;
+  TreePath within_;
+  Nested nested_;
 };
 
 }  // namespace ckptree

@@ -108,7 +108,7 @@ int serve_privately(const std::string& source, const Options& given, bool drop, 
   }
   const bool owner_lives = watch.wait();
   if (!owner_lives && drop) {
-    session->discard();
+    session->discard_all();
     return static_cast<int>(Status::not_committed);
   }
   const Report report = mount.finish();

@@ -49,9 +49,10 @@ TreePath led_to(TreePath directory, const std::string& target) {
   return directory;
 }
 
-/// The checkpoint that a path leads into, through links and checkpoints within checkpoints; `path` becomes the rest.
+/// Goes from `session` to the checkpoint that a path leads into, through links and checkpoints within checkpoints; `path`
+/// becomes the rest. A failure leaves `session` where it was met.
 /// @param follow  whether a link at its end is followed too
-std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path, bool follow = false) {
+void enter(std::shared_ptr<Session>& session, TreePath& path, bool follow) {
   int links = 0;
   for (std::size_t n = 1; n <= path.size() && path[0] != kControl;) {
     const TreePath above(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(n));
@@ -60,7 +61,9 @@ std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path,
     if (!node) break;
     ++n;
     if (node->kind == Node::Kind::nested && node->open_nested) {
-      session = node->open_nested();
+      const auto inner = node->open_nested();
+      session->contain(above, inner);
+      session = inner;
       path = rest;
       n = 1;
     } else if (node->kind == Node::Kind::link && (follow || !rest.empty()) && ++links <= kMaxLinks) {
@@ -69,7 +72,6 @@ std::shared_ptr<Session> enter(std::shared_ptr<Session> session, TreePath& path,
       n = 1;
     }
   }
-  return session;
 }
 
 /// The tree as a mount shows it: the checkpoint's model, and beside it the control directory.
@@ -102,16 +104,17 @@ class Tree {
   Ptr<Model> model_;
 };
 
-/// Runs a command whose failures are about the source that it was given.
-int about_source(const Arguments& a, const std::function<void()>& command) {
+/// Runs a command whose failures are about the source that it was given, and in it about the checkpoint that it is at.
+int about_source(const Arguments& a, const std::function<void(std::shared_ptr<Session>& at)>& command) {
+  std::shared_ptr<Session> at;
   try {
-    command();
+    command(at);
     return 0;
   } catch (const Stop&) {
     throw;
   } catch (...) {
     const Ending ending = current_ending();
-    throw Stop(ending.status, a.words[0] + ": " + ending.text);
+    throw Stop(ending.status, a.words[0] + ": " + (at ? at->from_top(ending.text) : ending.text));
   }
 }
 
@@ -191,26 +194,31 @@ void print(const Tree& tree, const TreePath& path) {
 
 int ls_command(const Arguments& a) {
   if (a.words.empty() || a.words.size() > 2) throw Stop(Status::usage, "ls: expected SOURCE and at most one PATH");
-  return about_source(a, [&] {
-    TreePath path = parse_path(a.words.size() > 1 ? a.words[1] : "");
-    const Tree tree(enter(open_session(a.words[0], a.options), path));
+  return about_source(a, [&](std::shared_ptr<Session>& at) {
+    const std::string given = a.words.size() > 1 ? a.words[1] : "";
+    TreePath path = parse_path(given);
+    const std::string name = to_string(path);
+    at = open_session(a.words[0], a.options);
+    // As ls of the shell: a link that was named is listed through, by the long form only with a slash behind it.
+    enter(at, path, !a.long_form || (!given.empty() && given.back() == '/'));
+    const Tree tree(at);
     const bool read_only = a.options.view.read_only;
     const Node node = tree.at(path);
     std::string out;
-    const auto add = [&](const std::string& name, const Node& entry) {
-      out += a.long_form ? long_line(name, entry, read_only) : name + "\n";
+    const auto add = [&](const std::string& shown, const Node& entry) {
+      out += a.long_form ? long_line(shown, entry, read_only) : shown + "\n";
       if (out.size() < kBuffer) return;
       put(out.data(), out.size());
       out.clear();
     };
-    if (node.kind != Node::Kind::directory) add(to_string(path), node);
+    if (node.kind != Node::Kind::directory) add(name, node);
     else
-      tree.list(path, [&](const std::string& name, const Node& entry) {
+      tree.list(path, [&](const std::string& entry_name, const Node& entry) {
         // An entry may come without its content, whose size the long form wants.
         TreePath child = path;
-        child.push_back(name);
+        child.push_back(entry_name);
         const auto whole = a.long_form && entry.kind == Node::Kind::file ? tree.find(child) : std::nullopt;
-        add(name, whole ? *whole : entry);
+        add(entry_name, whole ? *whole : entry);
         return true;
       });
     put(out.data(), out.size());
@@ -219,12 +227,13 @@ int ls_command(const Arguments& a) {
 
 int cat_command(const Arguments& a) {
   if (a.words.size() < 2) throw Stop(Status::usage, "cat: expected SOURCE and PATH...");
-  return about_source(a, [&] {
-    const auto session = open_session(a.words[0], a.options);
+  return about_source(a, [&](std::shared_ptr<Session>& at) {
+    const auto top = open_session(a.words[0], a.options);
     for (std::size_t i = 1; i < a.words.size(); ++i) {
       TreePath path = parse_path(a.words[i]);
-      const Tree tree(enter(session, path, true));
-      print(tree, path);
+      at = top;
+      enter(at, path, true);
+      print(Tree(at), path);
     }
   });
 }
@@ -236,14 +245,14 @@ int write_command(const Arguments& a) {
   try {
     Op op;
     op.path = parse_path(a.words[1]);
-    session = enter(session, op.path);
+    enter(session, op.path, false);
     if (op.path.empty()) throw Error(Errc::is_directory, "the top: is a directory");
     if (a.options.view.read_only) throw Error(Errc::read_only, to_string(op.path) + ": -o ro allows no edits");
     op.content = standard_input();
     session->save({op}, session->epoch());
   } catch (...) {
     // Whatever the reason: the checkpoint is as it was.
-    throw Stop(Status::not_committed, a.words[0] + ": " + current_ending().text);
+    throw Stop(Status::not_committed, a.words[0] + ": " + session->from_top(current_ending().text));
   }
   return 0;
 }

@@ -47,8 +47,8 @@ TreePath parse_path(const std::string& text) {
   while (at < text.size()) {
     const std::size_t slash = std::min(text.find('/', at), text.size());
     const std::string name = text.substr(at, slash - at);
-    if (name == "." || name == "..") throw Error(Errc::invalid, text + ": '" + name + "' is no name in the tree");
-    if (!name.empty()) path.push_back(name);
+    if (name == "..") throw Error(Errc::invalid, text + ": '..' is no name in the tree");
+    if (!name.empty() && name != ".") path.push_back(name);
     at = slash + 1;
   }
   return path;

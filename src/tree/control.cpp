@@ -63,12 +63,12 @@ struct File {
 // The rows. What has no `write` is read-only.
 const File kFiles[] = {
     {"status.json", [](const Session& s) { return text_file(s.status_json()); }, nullptr},
-    {"last_error", [](const Session& s) { return text_file(line(s.last_error())); }, nullptr},
+    {"last_error", [](const Session& s) { return text_file(line(s.last_error_of_all())); }, nullptr},
     {"flush_interval", [](const Session& s) { return text_file(line(s.flush_interval().text()), true); },
-     [](Session& s, Bytes text) { s.set_flush_interval(FlushInterval::parse(std::string(text))); }},
+     [](Session& s, Bytes text) { s.set_flush_interval_of_all(FlushInterval::parse(std::string(text))); }},
     {"pending", [](const Session& s) { return text_file(pending_text(s)); }, nullptr},
-    {"flush", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.commit(); }},
-    {"discard", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.discard(); }},
+    {"flush", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.commit_all(); }},
+    {"discard", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.discard_all(); }},
     {"sweep", [](const Session&) { return text_file("", true); }, [](Session& s, Bytes) { s.sweep(); }},
     {"report", [](const Session&) { return text_file("", true); }, [](Session&, Bytes) {}},
 };

@@ -114,8 +114,8 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
     if (!found) {
       try {
         found = lookup(open->ino, e.name, caller);
-      } catch (const Error&) {
-        bool listable = false;  // damaged: listed, not looked up
+      } catch (const std::exception&) {
+        bool listable = false;  // damaged, or not to be read: listed, not looked up
         list(handle, i, [&](const ListedEntry& l, std::uint64_t next) {
           listable = next == i + 1;
           listed = l;

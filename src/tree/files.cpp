@@ -107,9 +107,12 @@ void Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, const Cal
   const auto handle = s_->handle_at(number);
   if (handle->is_control) {
     State::Spot spot;
+    std::vector<std::shared_ptr<View>> edited;  // a flush commits those within too
     {
       const std::lock_guard<std::mutex> guard(s_->mutex);
       spot = s_->spot_of(s_->inodes.at(handle->ino));
+      for (const auto& view : s_->views)
+        if (view == spot.view || view->session->pending_edits() > 0) edited.push_back(view);
     }
     const TreePath below(spot.path.begin() + 1, spot.path.end());
     if (below == TreePath{"report"}) {
@@ -117,7 +120,7 @@ void Mount::write(std::uint64_t number, std::uint64_t at, Bytes bytes, const Cal
       return;
     }
     control::write(*spot.view->session, below, bytes);
-    s_->let_go(spot.view);
+    for (const auto& view : edited) s_->let_go(view);
     return;
   }
   if (!handle->file) throw Error(Errc::immutable, "not open for writing");

@@ -57,17 +57,15 @@ void write_file(const std::filesystem::path& path, const Recipe& content) {
   if (::fsync(fd.get()) != 0) throw_errno(path.string());
 }
 
-/// What a path in a checkpoint within the one at `top` begins with: "sub/model.ckpt/"; "" in the one at the top.
-std::string inside(const std::string& top, const std::string& path) {
-  const bool is_below = path.size() > top.size() && path[top.size()] == '/' && path.compare(0, top.size(), top) == 0;
-  return is_below ? path.substr(top.size() + 1) + "/" : "";
-}
-
 /// Moves what was refused to a folder of the user's, as much of it as can be. @return lines about it
-std::vector<std::string> move_rejected(const Session& session, const std::vector<Kept>& rejected) {
+/// @param top  what the folder is called after, and after where in it the checkpoint stands
+std::vector<std::string> move_rejected(const std::string& top, const Session& session,
+                                       const std::vector<Kept>& rejected) {
+  std::string name = std::filesystem::path(top).filename().string();
+  for (const std::string& part : session.within()) name += "-" + part;
+  if (name.size() > kNameKept) name = name.substr(name.size() - kNameKept);
   const std::filesystem::path folder =
-      state_folder() / (std::filesystem::path(session.path()).filename().string().substr(0, kNameKept) + "-" +
-                        std::to_string(::time(nullptr)) + "-" + std::to_string(::getpid()));
+      state_folder() / (name + "-" + std::to_string(::time(nullptr)) + "-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   std::vector<std::string> lines{"their bytes are in " + folder.string()};
   for (const Kept& kept : rejected) {
@@ -120,19 +118,22 @@ Report Mount::finish() {
     std::vector<Kept> rejected = session.rejected();
     rejected.erase(std::remove_if(rejected.begin(), rejected.end(), [](const Kept& k) { return k.dropped; }),
                    rejected.end());
-    // What nothing was kept of is in place, though not certain to survive a power loss.
-    if (!failure.empty()) report.lines.push_back((rejected.empty() ? "" : "not committed: ") + failure);
+    // Where it took edits with it, each of them tells. Where nothing was kept of it, it is in place, though not certain
+    // to survive a power loss.
+    const bool told_below =
+        std::any_of(rejected.begin(), rejected.end(), [&](const Kept& k) { return k.reason == failure; });
+    if (!failure.empty() && !told_below)
+      report.lines.push_back((rejected.empty() ? "" : "not committed: ") + session.from_top(failure));
     if (rejected.empty()) continue;
     report.all_committed = false;
-    const std::string within = inside(s_->views.front()->session->path(), session.path());
     for (const Kept& kept : rejected) {
       // Most reasons begin with their place.
       const std::string place = to_string(kept.path);
       const bool told = kept.reason.compare(0, place.size(), place) == 0;
-      report.lines.push_back("refused: " + within + (told ? "" : place + ": ") + kept.reason);
+      report.lines.push_back("refused: " + session.from_top((told ? "" : place + ": ") + kept.reason));
     }
     try {
-      const std::vector<std::string> lines = move_rejected(session, rejected);
+      const std::vector<std::string> lines = move_rejected(s_->top->path(), session, rejected);
       report.lines.insert(report.lines.end(), lines.begin(), lines.end());
     } catch (...) {
       report.lines.push_back("their bytes could not be kept: " + current_failure().text);

@@ -1,6 +1,7 @@
 // What a Session keeps beside the checkpoint: refused and removed bytes, and the sentences of failures.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <ctime>
 
@@ -37,7 +38,7 @@ std::string Session::keep(std::map<std::string, Kept>& where, const TreePath& pa
 }
 
 std::string Session::reject(const TreePath& path, Recipe content, const std::string& reason) {
-  log(to_string(path) + ": kept in rejected/: " + reason);
+  log(from_top(to_string(path)) + ": kept in rejected/: " + reason);
   const std::lock_guard<std::mutex> guard(state_);
   return keep(rejected_, path, std::move(content), reason);
 }
@@ -108,12 +109,17 @@ void Session::note_error(const TreePath& path, const std::string& sentence) {
   }
   if (errors_.size() >= kErrors) errors_.clear();
   errors_[path] = sentence;
-  last_error_ = sentence;
+  tell(sentence);
+}
+
+void Session::tell(const std::string& sentence) {
+  static std::atomic<std::uint64_t> told{0};
+  last_error_ = {++told, sentence};
 }
 
 std::string Session::last_error() const {
   const std::lock_guard<std::mutex> guard(state_);
-  return last_error_;
+  return last_error_.second;
 }
 
 std::string Session::error_of(const TreePath& path) const {

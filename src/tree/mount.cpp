@@ -106,6 +106,7 @@ Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreeP
     fresh.view = std::make_shared<View>();
     fresh.view->session = fresh.node.open_nested();
     fresh.view->root = fresh.ino;
+    inodes.view_of(inodes.at(parent))->session->contain(path, fresh.view->session);
     views.push_back(fresh.view);
   }
   inodes.bind(fresh);

@@ -162,11 +162,11 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
       log_.push_back(std::move(edit));
     } catch (const Error& e) {
       if (edit.op.kind != Op::Kind::write) {
-        last_error_ = e.what();
+        tell(e.what());
         continue;
       }
       keep(rejected_, edit.op.path, edit.op.content, e.what());
-      last_error_ = e.what();
+      tell(e.what());
     }
   }
 }
@@ -332,7 +332,7 @@ bool Session::refresh_locked() {
         working_ = working_->apply(edit.op);
         log_.push_back({edit.op, epoch_, edit.editor});
       } catch (const Error& e) {
-        last_error_ = e.what();
+        tell(e.what());
         conflicts.push_back(std::move(edit));
       }
     }
@@ -353,15 +353,13 @@ std::uint64_t Session::pending_edits() const {
   return log_.size();
 }
 
-std::vector<std::string> Session::pending_lines() const {
+void Session::add_own_lines(const std::string& prefix, std::vector<std::string>& lines) const {
   const std::lock_guard<std::mutex> guard(state_);
-  std::vector<std::string> lines;
   for (const Logged& edit : log_) {
-    std::string line = std::string(verb_of(edit.op.kind)) + "\t" + to_string(edit.op.path);
-    if (!edit.op.to.empty()) line += "\t" + to_string(edit.op.to);
+    std::string line = std::string(verb_of(edit.op.kind)) + "\t" + prefix + to_string(edit.op.path);
+    if (!edit.op.to.empty()) line += "\t" + prefix + to_string(edit.op.to);
     lines.push_back(line);
   }
-  return lines;
 }
 
 FlushInterval Session::flush_interval() const {
@@ -379,21 +377,21 @@ std::string Session::status_json() const {
   status.kind = checkpoint_->kind();
   status.source = checkpoint_->path();
   status.strategy = checkpoint_->strategy();
+  const Counts all = counts();
+  status.commits = all.commits;
+  status.pending = all.pending;
+  status.waiting = all.waiting;
+  status.rejected = all.rejected;
+  status.progress = all.committing ? "committing" : "idle";
   Ptr<Model> model;
   {
     const std::lock_guard<std::mutex> guard(state_);
     model = working_;
     status.generation = committed_->generation;
-    status.commits = commits_;
-    status.pending = log_.size();
-    status.rejected = static_cast<std::uint64_t>(
-        std::count_if(rejected_.begin(), rejected_.end(), [](const auto& kept) { return !kept.second.dropped; }));
     status.flush_interval = interval_.text();
-    status.progress = committing_ ? "committing" : "idle";
   }
   status.layout = checkpoint_->layout(*model);
   status.warnings = model->warnings();
-  status.waiting = model->waiting().size();
   return to_json(status);
 }
 

@@ -123,7 +123,7 @@ void Mount::State::settle_hidden(const std::function<bool(const Name&, const Hid
       remove_stored(gone.spot, *node, gone.hidden.who);
     } catch (...) {
       gone.spot.view->session->note_error(gone.spot.path, current_failure().text);
-      log(current_failure().text);
+      log(gone.spot.view->session->from_top(current_failure().text));
     }
   }
 }
@@ -181,7 +181,7 @@ void Mount::State::run_settler() {
       try {
         view->session->commit();
       } catch (...) {
-        log(current_failure().text);
+        log(view->session->from_top(current_failure().text));
       }
       let_go(view);
     }

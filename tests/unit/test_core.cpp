@@ -97,8 +97,9 @@ TEST_CASE("temporaries of editors and tools are scratch", "[name]") {
     CHECK_FALSE(is_scratch_name(name));
 }
 
-TEST_CASE("a path is split at its slashes and refuses dots", "[name]") {
+TEST_CASE("a path is split at its slashes, passes over single dots and refuses double ones", "[name]") {
   CHECK(parse_path("/a//b/") == TreePath{"a", "b"});
+  CHECK(parse_path("./a/./b/.") == TreePath{"a", "b"});
   CHECK(parse_path("").empty());
   CHECK(to_string({"a", "b"}) == "a/b");
   REQUIRE_THROWS_WITH(parse_path("a/../b"), says("'..' is no name in the tree"));

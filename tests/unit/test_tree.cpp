@@ -19,9 +19,12 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
-/// Documents ("doc": must begin with '{' and end with '}'), values below `values/` (digits only), and `fixed`.
+using OpenInner = std::function<std::shared_ptr<Session>()>;
+
+/// Documents ("doc": must begin with '{' and end with '}'), values below `values/` (digits only), and `fixed`; where it
+/// is given, another checkpoint as `inner`.
 struct SmallModel final : Model {
-  explicit SmallModel(Files f) : files(std::move(f)) {}
+  explicit SmallModel(Files f, OpenInner i = {}) : files(std::move(f)), open_inner(std::move(i)) {}
 
   static Node file(const std::string& text, Node::Saving saving) {
     Node n;
@@ -40,6 +43,12 @@ struct SmallModel final : Model {
       Node n;
       n.kind = Node::Kind::directory;
       n.saving = path.empty() ? Node::Saving::none : Node::Saving::value;
+      return n;
+    }
+    if (open_inner && path == TreePath{"inner"}) {
+      Node n;
+      n.kind = Node::Kind::nested;
+      n.open_nested = open_inner;
       return n;
     }
     const auto found = files.find(to_string(path));
@@ -85,10 +94,11 @@ struct SmallModel final : Model {
     } else {
       throw Error(Errc::immutable, name + ": cannot be made");
     }
-    return std::make_shared<SmallModel>(next);
+    return std::make_shared<SmallModel>(next, open_inner);
   }
 
   Files files;
+  OpenInner open_inner;
 };
 
 /// A checkpoint in memory that counts commits and can be changed behind the session's back.
@@ -101,7 +111,7 @@ struct SmallCheckpoint final : Checkpoint {
   std::string strategy() const override { return "memory"; }
   Snapshot open() const override {
     const std::lock_guard<std::mutex> guard(mutex);
-    return {0, std::make_shared<SmallModel>(files), look_locked()};
+    return {0, std::make_shared<SmallModel>(files, open_inner), look_locked()};
   }
   Fingerprint look() const override {
     const std::lock_guard<std::mutex> guard(mutex);
@@ -116,7 +126,7 @@ struct SmallCheckpoint final : Checkpoint {
     files = next;
     ++commits;
     ++version;
-    return {base.generation + 1, std::make_shared<SmallModel>(files), look_locked()};
+    return {base.generation + 1, std::make_shared<SmallModel>(files, open_inner), look_locked()};
   }
   Fingerprint look_locked() const { return {1, version, files.size(), 0, 0}; }
   void change_outside(const std::string& name, const std::string& text) {
@@ -131,6 +141,7 @@ struct SmallCheckpoint final : Checkpoint {
   std::uint64_t version = 1;
   int commits = 0;
   bool fail = false;
+  OpenInner open_inner;
 };
 
 /// A mount, and what the kernel and libc do around it: path walks, the retry after ESTALE, close.
@@ -209,6 +220,18 @@ struct World {
   std::shared_ptr<SmallCheckpoint> checkpoint;
   std::shared_ptr<Session> session;
   std::unique_ptr<Mount> mount;
+};
+
+/// A mount with a checkpoint within the one at its top, at `inner`.
+struct NestedWorld : World {
+  explicit NestedWorld(FlushInterval interval = FlushInterval::parse("none")) : World({{"doc", "{1}"}}, interval) {
+    inner = std::make_shared<SmallCheckpoint>(Files{{"doc", "{1}"}, {"values/a", "1\n"}});
+    inner->place = checkpoint->place + "/10";
+    checkpoint->open_inner = [this, interval] { return std::make_shared<Session>(inner, interval); };
+    session = std::make_shared<Session>(checkpoint, interval);
+    mount = std::make_unique<Mount>(session, MountOptions{});
+  }
+  std::shared_ptr<SmallCheckpoint> inner;
 };
 
 Caller me() { return {::getpid(), ::getuid(), ::getgid(), 022}; }
@@ -379,6 +402,51 @@ TEST_CASE("with flush_interval=none nothing is committed until it is told", "[mo
   CHECK(w.checkpoint->files["values/a"] == "9\n");
 }
 
+TEST_CASE("a flush at the top commits the edits of checkpoints within", "[mount]") {
+  NestedWorld w;
+  w.write("doc", "{8}", me());
+  w.write("inner/doc", "{9}", me());
+  CHECK(w.read(".ckptree/pending", me()) == "write\tdoc\nwrite\tinner/doc\n");
+  CHECK(w.read(".ckptree/status.json", me()).find("\"pending\": 2,") != std::string::npos);
+  w.write(".ckptree/flush", "1\n", me());
+  CHECK(w.checkpoint->commits == 1);
+  CHECK(w.inner->commits == 1);
+  CHECK(w.inner->files["doc"] == "{9}");
+  CHECK(w.read(".ckptree/pending", me()).empty());
+  CHECK(w.read(".ckptree/status.json", me()).find("\"commits\": 2,") != std::string::npos);
+}
+
+TEST_CASE("a discard at the top drops the edits of checkpoints within", "[mount]") {
+  NestedWorld w;
+  w.write("inner/doc", "{9}", me());
+  w.write(".ckptree/discard", "1\n", me());
+  CHECK(w.read("inner/doc", me()) == "{1}");
+  CHECK(w.mount->finish().all_committed);
+  CHECK(w.inner->commits == 0);
+}
+
+TEST_CASE("a flush at the top goes on where one of the checkpoints fails, and names it", "[mount]") {
+  NestedWorld w;
+  w.write("inner/values/a", "9\n", me());
+  w.write("doc", "{8}", me());
+  w.inner->fail = true;
+  REQUIRE_THROWS_WITH(w.write(".ckptree/flush", "1\n", me()), says("inner/small: no space left"));
+  CHECK(w.checkpoint->commits == 1);
+  CHECK(w.read(".ckptree/last_error", me()) == "inner/small: no space left\n");
+  CHECK(w.read("inner/.ckptree/last_error", me()) == "small: no space left\n");
+  CHECK(w.read(".ckptree/status.json", me()).find("\"rejected\": 1,") != std::string::npos);
+}
+
+TEST_CASE("the flush interval of the top is that of checkpoints within", "[mount]") {
+  NestedWorld w(FlushInterval{});
+  w.write(".ckptree/flush_interval", "none\n", me());
+  w.write("inner/doc", "{2}", me());  // opened after it was set
+  CHECK(w.inner->commits == 0);
+  w.write(".ckptree/flush_interval", "1\n", me());
+  w.write("inner/doc", "{3}", me());
+  CHECK(w.inner->commits == 1);
+}
+
 TEST_CASE("with flush_interval=N the N-th save commits", "[mount]") {
   World w({{"doc", "{1}"}}, FlushInterval::parse("3"));
   for (const char* text : {"{2}", "{3}"}) w.write("doc", text, me());
@@ -492,6 +560,20 @@ TEST_CASE("the end of a mount keeps refused bytes and says where", "[mount]") {
   CHECK(report.lines[0] == "refused: doc: expected {...}, got 'bad'");
   CHECK(report.lines[1].find("their bytes are in " + state) == 0);
   CHECK(std::system(("grep -rq bad " + state + " && rm -r " + state).c_str()) == 0);
+}
+
+TEST_CASE("the end of a mount tells in which of its checkpoints an edit was refused, and why, once", "[mount]") {
+  NestedWorld w;
+  const std::string state = w.folder + "/state";
+  ::setenv("XDG_STATE_HOME", state.c_str(), 1);
+  w.write("inner/values/a", "9\n", me());
+  w.inner->fail = true;
+  const Report report = w.mount->finish();
+  CHECK_FALSE(report.all_committed);
+  REQUIRE(report.lines.size() == 2);
+  CHECK(report.lines[0] == "refused: inner/values/a: small: no space left");
+  CHECK(report.lines[1].find("their bytes are in " + state + "/ckptree/small-inner-") == 0);
+  CHECK(std::system(("rm -r " + state).c_str()) == 0);
 }
 
 TEST_CASE("the end of a mount commits what is pending", "[mount]") {

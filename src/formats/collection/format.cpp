@@ -101,6 +101,7 @@ class CollectionFormat final : public Format {
   bool claims(const Source& source) const override { return source.is_directory(); }
   Ptr<Model> open(Ptr<Source> source, const ViewOptions& options) const override {
     if (!source->is_directory()) throw Error(Errc::not_a_checkpoint, source->path() + ": expected a directory");
+    source->list("");  // one that may not be read is told so now, not taken for an empty one
     return std::make_shared<Collection>(std::move(source), options);
   }
   ChangeSet seal(const Model&, const Model&, const Stamp&) const override { return {}; }

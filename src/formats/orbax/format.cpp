@@ -76,4 +76,10 @@ const Format& orbax_steps_format() {
   return format;
 }
 
+bool may_be_orbax_steps(const Source& source) { return orbax::may_be_steps(source); }
+
+void check_orbax_steps(const Source& source, const std::string& checkpointable) {
+  orbax::check_checkpointable(source, checkpointable);
+}
+
 }  // namespace ckptree

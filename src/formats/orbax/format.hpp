@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "ckptree/format.hpp"
 
 namespace ckptree {
@@ -8,5 +10,10 @@ namespace ckptree {
 const Format& orbax_format();
 /// A directory of steps, as a CheckpointManager or a Checkpointer of Orbax writes it.
 const Format& orbax_steps_format();
+/// For -o kind=orbax-steps: takes what orbax_steps_format() claims, and steps of old versions.
+bool may_be_orbax_steps(const Source& source);
+/// For -o checkpointable= of a directory of steps: one step without it fails alone.
+/// @throws Error Errc::invalid when no step has it, though some have others
+void check_orbax_steps(const Source& source, const std::string& checkpointable);
 
 }  // namespace ckptree

@@ -1,6 +1,7 @@
 #include "formats/orbax/layout.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <system_error>
 
@@ -24,6 +25,17 @@ std::optional<Names> names_in(const Source& source, const std::string& directory
     return std::nullopt;
   } catch (const Error&) {
     return std::nullopt;
+  }
+}
+
+bool has_directory(const Source& source, const std::string& name) {
+  try {
+    source.list(name);
+    return true;
+  } catch (const std::system_error& e) {
+    return e.code().value() == EACCES;  // of a file: ENOTDIR
+  } catch (const Error&) {
+    return false;
   }
 }
 
@@ -77,6 +89,19 @@ bool is_steps(const Source& source) {
     const auto inner = names_in(source, name);
     if (!inner) continue;
     if (temporary || has(*inner, kMarker) || has(*inner, kCheckpointMetadata)) return true;
+  }
+  return false;
+}
+
+bool may_be_steps(const Source& source) {
+  if (is_steps(source)) return true;
+  if (!source.is_directory() || is_checkpoint(source)) return false;
+  for (const std::string& name : names_in(source, "").value_or(Names{})) {
+    if (!step_of(name)) continue;
+    for (const std::string& item : names_in(source, name).value_or(Names{})) {
+      const auto files = names_in(source, name + "/" + item);
+      if (item == kTreeMetadata || (files && has(*files, kTreeMetadata))) return true;
+    }
   }
   return false;
 }

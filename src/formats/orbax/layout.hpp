@@ -18,6 +18,8 @@ enum class Layout { v1, composite, direct };
 
 /// Names in a directory, sorted; nothing when it is none, or cannot be read.
 std::optional<Names> names_in(const Source& source, const std::string& directory);
+/// Whether a name is a directory's, also one that may not be read.
+bool has_directory(const Source& source, const std::string& name);
 bool has(const Names& sorted, const std::string& name);
 
 /// "0.orbax-checkpoint-tmp", "x.partial_save": what is not finished.
@@ -32,5 +34,7 @@ std::optional<std::uint64_t> step_of(const std::string& name);
 bool is_checkpoint(const Source& source);
 /// Whether it is none, and holds steps.
 bool is_steps(const Source& source);
+/// The same when somebody says so: steps of before 0.5 have nothing that tells one from any directory.
+bool may_be_steps(const Source& source);
 
 }  // namespace ckptree::orbax

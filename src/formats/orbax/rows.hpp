@@ -26,6 +26,8 @@ struct StepsTable : CommonTable {
 using StepsModel = RowModel<State, StepsTable>;
 
 /// @throws std::system_error
+/// @throws Error Errc::invalid when there are steps with trees, and none has the checkpointable that is asked for
+void check_checkpointable(const Source& source, const std::string& wanted);
 State open_steps(const Ptr<Source>& source, const ViewOptions& options);
 /// Names of its finished steps, by number.
 std::vector<std::pair<std::uint64_t, std::string>> steps_of(const Source& source);

@@ -49,22 +49,32 @@ std::optional<std::string> automatic(Stored& stored) {
 }
 
 void choose(Stored& stored, const std::string& wanted) {
-  const std::string place = "-o checkpointable=" + wanted;
   if (wanted.empty()) {
     stored.chosen = automatic(stored);
-  } else if (wanted == "none") {
-    if (stored.layout != Layout::direct)
-      throw Error(Errc::invalid,
-                  place + ": expected the name of a checkpointable, the tree is not the checkpoint's own");
-    stored.chosen = "";
-  } else if (stored.layout == Layout::direct || !is_tree(stored, wanted)) {
-    throw Error(Errc::invalid, place + ": there is no such checkpointable with a tree");
-  } else {
-    stored.chosen = wanted;
+    return;
   }
+  if (stored.layout == Layout::direct) {
+    if (wanted != "none") refuse_checkpointable(wanted, {"none"});
+    stored.chosen = "";
+    return;
+  }
+  Names offered;
+  for (const auto& [name, item] : stored.items)
+    if (item->has_tree()) offered.push_back(name);
+  if (!has(offered, wanted)) refuse_checkpointable(wanted, offered);
+  stored.chosen = wanted;
 }
 
 }  // namespace
+
+void refuse_checkpointable(const std::string& wanted, const Names& offered) {
+  std::string names;
+  for (const std::string& name : offered) names += (names.empty() ? "" : ", ") + file_name_of(name).text;
+  throw Error(Errc::invalid,
+              "-o checkpointable=" + wanted + ": " +
+                  (wanted == "none" ? "no tree is the checkpoint's own" : "no checkpointable of this name has a tree") +
+                  "; " + (names.empty() ? "none has one" : "expected one of: " + names));
+}
 
 State open_checkpoint(const Ptr<Source>& source, const ViewOptions& options) {
   auto stored = std::make_shared<Stored>();

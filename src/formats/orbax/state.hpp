@@ -50,6 +50,8 @@ constexpr const char* kCustomFile = "custom_metadata.json";
 
 /// @throws Error Errc::not_a_checkpoint for what Orbax does not take for one; Errc::invalid for a checkpointable that
 ///         is not there
+/// What there is instead of the checkpointable that was asked for. @throws Error Errc::invalid
+[[noreturn]] void refuse_checkpointable(const std::string& wanted, const Names& offered);
 State open_checkpoint(const Ptr<Source>& source, const ViewOptions& options);
 
 // Nodes.

@@ -1,6 +1,7 @@
 // A directory of steps. Which there are is looked up when it is asked: a run adds and removes them.
 
 #include <algorithm>
+#include <set>
 #include <system_error>
 
 #include "ckptree/error.hpp"
@@ -20,7 +21,7 @@ bool is_plain_name(const std::string& name) {
 }
 
 bool is_directory(const State& state, const std::string& name) {
-  return is_plain_name(name) && names_in(*state.stored->source, name).has_value();
+  return is_plain_name(name) && has_directory(*state.stored->source, name);
 }
 
 Node nested_node(const State& state, const std::string& name) {
@@ -125,9 +126,28 @@ xtl::span<const StateRow> StepsTable::rows() { return kRows; }
 std::vector<std::pair<std::uint64_t, std::string>> steps_of(const Source& source) {
   std::vector<std::pair<std::uint64_t, std::string>> steps;
   for (const std::string& name : names_in(source, "").value_or(Names{}))
-    if (is_step(name) && names_in(source, name)) steps.emplace_back(*step_of(name), name);
+    if (is_step(name) && has_directory(source, name)) steps.emplace_back(*step_of(name), name);
   std::sort(steps.begin(), steps.end());
   return steps;
+}
+
+void check_checkpointable(const Source& source, const std::string& wanted) {
+  std::set<std::string> offered;
+  for (const auto& [number, step] : steps_of(source)) {
+    const Names top = names_in(source, step).value_or(Names{});
+    if (has(top, kTreeMetadata)) {
+      if (wanted == "none") return;
+      offered.insert("none");
+      continue;
+    }
+    for (const std::string& name : top) {
+      const auto files = names_in(source, step + "/" + name);
+      if (is_temporary_name(name) || !files || !has(*files, kTreeMetadata)) continue;
+      if (name == wanted) return;
+      offered.insert(name);
+    }
+  }
+  if (!offered.empty()) refuse_checkpointable(wanted, {offered.begin(), offered.end()});
 }
 
 State open_steps(const Ptr<Source>& source, const ViewOptions& options) {
