@@ -99,14 +99,16 @@ Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreeP
     known->node = std::move(node);
     return *known;
   }
+  const bool is_nested = node.kind == Node::Kind::nested && node.open_nested;
+  const std::shared_ptr<Session> nested = is_nested ? node.open_nested() : nullptr;
   Inode& fresh = inodes.add(Inode::Kind::model, parent, name);
   fresh.shown_ino = shown_number(path, node.kind == Node::Kind::file ? node.content.tag : "");
   fresh.node = std::move(node);
-  if (fresh.node.kind == Node::Kind::nested && fresh.node.open_nested) {
+  if (nested) {
     fresh.view = std::make_shared<View>();
-    fresh.view->session = fresh.node.open_nested();
+    fresh.view->session = nested;
     fresh.view->root = fresh.ino;
-    inodes.view_of(inodes.at(parent))->session->contain(path, fresh.view->session);
+    inodes.view_of(inodes.at(parent))->session->contain(path, nested);
     views.push_back(fresh.view);
   }
   inodes.bind(fresh);
