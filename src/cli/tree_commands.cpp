@@ -77,7 +77,10 @@ void enter(std::shared_ptr<Session>& session, TreePath& path, bool follow) {
 /// The tree as a mount shows it: the checkpoint's model, and beside it the control directory.
 class Tree {
  public:
-  explicit Tree(std::shared_ptr<Session> session) : session_(std::move(session)), model_(session_->working()) {}
+  Tree(std::shared_ptr<Session> session, const Options& options)
+      : session_(std::move(session)),
+        model_(session_->working()),
+        hides_data_(options.view.no_data || (!options.data && !session_->within().empty())) {}
 
   std::optional<Node> find(const TreePath& path) const {
     if (path.empty()) {
@@ -89,8 +92,10 @@ class Tree {
   }
   Node at(const TreePath& path) const {
     auto node = find(path);
-    if (!node) throw Error(Errc::not_found, to_string(path) + ": no such file in this checkpoint");
-    return *node;
+    if (node) return *node;
+    const bool is_data = hides_data_ && std::find(path.begin(), path.end(), "values") != path.end();
+    throw Error(Errc::not_found, to_string(path) + ": no such file in this checkpoint" +
+                                     (is_data ? ", which is shown without values/; -o data shows it" : ""));
   }
   void list(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const {
     if (!path.empty() && path[0] == kControl) control::list(*session_, below(path), each);
@@ -102,6 +107,7 @@ class Tree {
 
   std::shared_ptr<Session> session_;
   Ptr<Model> model_;
+  bool hides_data_;  // by -o nodata, or because the checkpoint is one of several
 };
 
 /// Runs a command whose failures are about the source that it was given, and in it about the checkpoint that it is at.
@@ -201,7 +207,7 @@ int ls_command(const Arguments& a) {
     at = open_session(a.words[0], a.options);
     // As ls of the shell: a link that was named is listed through, by the long form only with a slash behind it.
     enter(at, path, !a.long_form || (!given.empty() && given.back() == '/'));
-    const Tree tree(at);
+    const Tree tree(at, a.options);
     const bool read_only = a.options.view.read_only;
     const Node node = tree.at(path);
     std::string out;
@@ -233,7 +239,7 @@ int cat_command(const Arguments& a) {
       TreePath path = parse_path(a.words[i]);
       at = top;
       enter(at, path, true);
-      print(Tree(at), path);
+      print(Tree(at, a.options), path);
     }
   });
 }

@@ -110,6 +110,7 @@ class Store final : public Checkpoint {
   Snapshot commit(const Snapshot& base, const Model& edited, const Stamp& stamp) override {
     const ChangeSet changes = format_.seal(*base.model, edited, stamp);
     if (changes.empty()) return base;
+    check_there();
     check_writable();
     check_links(base.seen);
     // Only execute, under the lock, can tell for certain; but a plan is made of what was read.
@@ -149,6 +150,7 @@ class Store final : public Checkpoint {
   }
 
   Snapshot open_generation(std::uint64_t generation) const {
+    check_there();
     if (!is_directory_) {
       const Ptr<File> file = disk_.open(path_);
       return {generation, format_.open(source_of(file), options_.view), file->fingerprint()};
@@ -164,6 +166,10 @@ class Store final : public Checkpoint {
   Ptr<Source> source_of(const Ptr<File>& file) const {
     if (is_directory_) return std::make_shared<DirectorySource>(path_, disk_, format_.leaves_directory());
     return std::make_shared<PinnedSource>(path_, file);
+  }
+
+  void check_there() const {
+    if (!disk_.exists(path_)) throw Error(Errc::not_found, path_ + ": was deleted by another program");
   }
 
   void check_writable() const {

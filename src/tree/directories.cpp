@@ -98,32 +98,30 @@ void Mount::list_entries(std::uint64_t handle, std::uint64_t from, const Caller&
     // A name the listing knows everything about is not looked up in the model once more.
     const bool known = e.node && (e.node->kind != Node::Kind::file || !e.node->content.tag.empty());
     std::optional<Entry> found;
-    if (known) {
-      std::unique_lock<std::mutex> lock(s_->mutex);
-      Inode& dir = s_->inodes.at(open->ino);
-      const bool current = open->listed && s_->inodes.view_of(dir)->session->working() == open->listed;
-      if (current && dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) &&
-          !dir.scratch_names.count(e.name)) {
-        TreePath path = s_->inodes.path_of(dir);
-        path.push_back(e.name);
-        Inode& inode = s_->version_of(open->ino, e.name, path, *e.node);
-        ++inode.lookups;
-        found = s_->entry_of(inode);
+    try {
+      if (known) {
+        std::unique_lock<std::mutex> lock(s_->mutex);
+        Inode& dir = s_->inodes.at(open->ino);
+        const bool current = open->listed && s_->inodes.view_of(dir)->session->working() == open->listed;
+        if (current && dir.kind == Inode::Kind::model && !s_->in_flux({open->ino, e.name}) &&
+            !dir.scratch_names.count(e.name)) {
+          TreePath path = s_->inodes.path_of(dir);
+          path.push_back(e.name);
+          Inode& inode = s_->version_of(open->ino, e.name, path, *e.node);
+          ++inode.lookups;
+          found = s_->entry_of(inode);
+        }
       }
-    }
-    if (!found) {
-      try {
-        found = lookup(open->ino, e.name, caller);
-      } catch (const std::exception&) {
-        bool listable = false;  // damaged, or not to be read: listed, not looked up
-        list(handle, i, [&](const ListedEntry& l, std::uint64_t next) {
-          listable = next == i + 1;
-          listed = l;
-          return false;
-        });
-        if (listable && !each(listed, Entry{}, i + 1)) return;
-        continue;
-      }
+      if (!found) found = lookup(open->ino, e.name, caller);
+    } catch (const std::exception&) {
+      bool listable = false;  // damaged, or not to be read: listed, not looked up
+      list(handle, i, [&](const ListedEntry& l, std::uint64_t next) {
+        listable = next == i + 1;
+        listed = l;
+        return false;
+      });
+      if (listable && !each(listed, Entry{}, i + 1)) return;
+      continue;
     }
     if (!found) continue;  // gone since the directory was opened
     listed.attributes = found->attributes;

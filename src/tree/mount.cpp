@@ -90,6 +90,18 @@ std::shared_ptr<Draft> Mount::State::own_replacement(const Name& name, const Cal
 
 bool Mount::State::in_flux(const Name& name) { return hidden.count(name) > 0 || drafts.count(name) > 0; }
 
+std::shared_ptr<View> Mount::State::view_at(Ino parent, const TreePath& path, const Node& node) {
+  Session& outer = *inodes.view_of(inodes.at(parent))->session;
+  TreePath whole = outer.within();
+  whole.insert(whole.end(), path.begin(), path.end());
+  // The kernel may forget a checkpoint and ask for it again: edits of it that are not committed are there still.
+  for (const auto& view : views)
+    if (view->session->within() == whole && view->session->pending_edits() > 0) return view;
+  const auto view = std::make_shared<View>();
+  outer.contain(path, view->session = node.open_nested());
+  return views.emplace_back(view);
+}
+
 Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreePath& path, Node node) {
   Inode* known = inodes.named(parent, name);
   const bool same = known && known->kind == Inode::Kind::model && known->node.kind == node.kind &&
@@ -99,16 +111,12 @@ Inode& Mount::State::version_of(Ino parent, const std::string& name, const TreeP
     known->node = std::move(node);
     return *known;
   }
+  const bool is_nested = node.kind == Node::Kind::nested && node.open_nested;
+  const auto view = is_nested ? view_at(parent, path, node) : nullptr;
   Inode& fresh = inodes.add(Inode::Kind::model, parent, name);
   fresh.shown_ino = shown_number(path, node.kind == Node::Kind::file ? node.content.tag : "");
   fresh.node = std::move(node);
-  if (fresh.node.kind == Node::Kind::nested && fresh.node.open_nested) {
-    fresh.view = std::make_shared<View>();
-    fresh.view->session = fresh.node.open_nested();
-    fresh.view->root = fresh.ino;
-    inodes.view_of(inodes.at(parent))->session->contain(path, fresh.view->session);
-    views.push_back(fresh.view);
-  }
+  if ((fresh.view = view)) view->root = fresh.ino;
   inodes.bind(fresh);
   return fresh;
 }

@@ -82,8 +82,10 @@ struct Mount::State {
   std::optional<Node> vacant(const Spot& spot) {
     return ask(spot.view, [&](const Model& m) { return m.vacant(spot.path); });
   }
-  Spot spot_of(const Inode& inode);                                                         // under mutex
-  Spot spot_of(Ino parent, const std::string& name);                                        // under mutex
+  Spot spot_of(const Inode& inode);                   // under mutex
+  Spot spot_of(Ino parent, const std::string& name);  // under mutex
+  /// Of a checkpoint within another, at `path` in that one; opens it.
+  std::shared_ptr<View> view_at(Ino parent, const TreePath& path, const Node& node);        // under mutex
   Inode& version_of(Ino parent, const std::string& name, const TreePath& path, Node node);  // under mutex
   Inode& scratch_inode(Ino parent, const std::string& name, const std::string& real);       // under mutex
   struct stat stat_of(const Inode& inode);                                                  // under mutex

@@ -191,7 +191,10 @@ void Mount::State::run_settler() {
         try {
           if (view->session->refresh()) let_go(view);
         } catch (...) {
-          view->session->note_error({}, current_failure().text);
+          // A step that its run deletes is no failure where nothing was edited; and once told is enough.
+          const Failure failure = current_failure();
+          const bool harmless = failure.code == Errc::not_found && view->session->pending_edits() == 0;
+          if (!harmless && view->session->last_error() != failure.text) view->session->note_error({}, failure.text);
         }
       }
     }

@@ -59,6 +59,19 @@ class Links(Nested):
         self.assertRegex(run("ls", "-l", self.run_folder, "latest/pytree/").text, r"^-r--.* w\n$")
 
 
+class Data(Nested):
+    def test_where_values_are_not_shown_it_is_told_how_they_are(self):
+        hint = "no such file in this checkpoint, which is shown without values/; -o data shows it"
+        self.check(run("cat", self.run_folder, "steps/20/checkpointables/state/values/w.npy"), 1,
+                   f"{self.run_folder}: steps/20/checkpointables/state/values/w.npy: {hint}")
+        self.check(run("ls", self.folder, "model.ckpt/values"), 1, f"{self.folder}: model.ckpt/values: {hint}")
+        self.check(run("ls", "-o", "nodata", self.sample, "values"), 1, f"{self.sample}: values: {hint}")
+        self.check(run("cat", "-o", "data", self.run_folder, "steps/20/values/x.npy"), 1,
+                   f"{self.run_folder}: steps/20/checkpointables/state/values/x.npy: no such file in this checkpoint")
+        self.check(run("ls", self.sample, "values/nothing"), 1,
+                   f"{self.sample}: values/nothing: no such file in this checkpoint")
+
+
 class Checkpointables(Nested):
     def test_a_step_without_the_one_that_is_named_fails_alone(self):
         make_step(self.run_folder / "30", "other")

@@ -131,5 +131,56 @@ class Steps(MountTest):
                          '{"internal_metadata": {}, "custom_metadata": {"a": 2}}')
 
 
+class Several(MountTest):
+    """Edits of steps, and what becomes of them."""
+
+    source_name = "run"
+    options = "flush_interval=none"
+    refusals = True
+
+    @classmethod
+    def make_source(cls, path):
+        for name in ("1", "20"):
+            checkpoint_orbax.make(path / name)
+
+    def stored_lr(self, step):
+        return json.loads((self.source / step / "_CHECKPOINT_METADATA").read_text())["custom_metadata"]["lr"]
+
+    def test_a_flush_at_the_top_commits_the_steps(self):
+        self.ok("echo 0.5 > steps/1/custom_metadata/lr; echo 0.6 > steps/20/custom_metadata/lr")
+        self.assertEqual(self.read(".ckptree/pending"),
+                         "write\tsteps/1/custom_metadata/lr\nwrite\tsteps/20/custom_metadata/lr\n")
+        self.assertEqual((self.stored_lr("1"), self.mount.status()["pending"]), (0.1, 2))
+        self.ok("echo 1 > .ckptree/flush")
+        self.assertEqual((self.stored_lr("1"), self.stored_lr("20")), (0.5, 0.6))
+        self.assertEqual((self.mount.status()["pending"], self.mount.commits()), (0, 2))
+
+    def test_an_edit_of_a_step_that_was_deleted_is_told_once(self):
+        source = self.folder / "other/run"
+        for name in ("1", "20"):
+            checkpoint_orbax.make(source / name)
+        mount = harness.Mount(source, self.folder / "mnt-deleted", self.options)
+        (mount / "steps/20/custom_metadata/lr").write_text("0.7\n")
+        shutil.rmtree(source / "20")
+        self.assertEqual(mount.unmount(), (9, 9))
+        lines = mount.said.splitlines()
+        self.assertEqual(len(lines), 2, mount.said)
+        self.assertIn(f"refused: steps/20/custom_metadata/lr: {source}/20: was deleted by another program", lines[0])
+        self.assertIn("their bytes are in", lines[1])
+        self.assertIn("/run-steps-20-", lines[1])
+
+    def test_a_step_without_the_checkpointable_that_is_named_is_listed(self):
+        source = self.folder / "another/run"
+        for name in ("1", "20"):
+            checkpoint_orbax.make(source / name)
+        (source / "20/state").rename(source / "20/other")
+        mount = self.mount_at("mnt-named", source, "checkpointable=state")
+        self.assertEqual(sorted(os.listdir(mount / "steps")), ["1", "20"])
+        self.assertEqual(harness.run(["ls", str(mount / "steps")]).stdout, "1\n20\n")
+        self.assertTrue(os.path.exists(mount / "steps/1/pytree/none"))
+        self.fails("EINVAL", os.stat, mount / "steps/20")
+        self.assertIn("expected one of: other", (mount / ".ckptree/last_error").read_text())
+
+
 if __name__ == "__main__":
     harness.main()

@@ -180,10 +180,13 @@ TEST_CASE("a checkpointable can be chosen, and what AUTO means is told", "[orbax
   ViewOptions options;
   options.checkpointable = "none";
   OrbaxCheckpoint none(options);
-  CHECK_THROWS_WITH(none.open(), says("-o checkpointable=none: expected the name of a checkpointable"));
+  CHECK_THROWS_WITH(none.open(),
+                    says("-o checkpointable=none: no tree is the checkpoint's own; expected one of: broken, state"));
   options.checkpointable = "config";
   OrbaxCheckpoint config(options);
-  CHECK_THROWS_WITH(config.open(), says("-o checkpointable=config: there is no such checkpointable with a tree"));
+  CHECK_THROWS_WITH(
+      config.open(),
+      says("-o checkpointable=config: no checkpointable of this name has a tree; expected one of: broken, state"));
 }
 
 TEST_CASE("a direct checkpoint has its tree at the top, a list in order, and one leaf a name", "[orbax]") {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "catch.hpp"
 #include "ckptree/error.hpp"
+#include "ckptree/log.hpp"
 #include "ckptree/mount.hpp"
 
 using namespace ckptree;
@@ -437,6 +439,16 @@ TEST_CASE("a flush at the top goes on where one of the checkpoints fails, and na
   CHECK(w.read(".ckptree/status.json", me()).find("\"rejected\": 1,") != std::string::npos);
 }
 
+TEST_CASE("edits of a checkpoint within stay visible when the kernel forgets it", "[mount]") {
+  NestedWorld w;
+  w.write("inner/doc", "{9}", me());
+  const Ino inner = w.parent_of("inner/doc", me()).first;
+  for (Ino any = 100; any > kRoot; --any) w.mount->forget(any, 1000);
+  CHECK(w.parent_of("inner/doc", me()).first != inner);
+  CHECK(w.read("inner/doc", me()) == "{9}");
+  CHECK(w.read(".ckptree/pending", me()) == "write\tinner/doc\n");
+}
+
 TEST_CASE("the flush interval of the top is that of checkpoints within", "[mount]") {
   NestedWorld w(FlushInterval{});
   w.write(".ckptree/flush_interval", "none\n", me());
@@ -568,7 +580,11 @@ TEST_CASE("the end of a mount tells in which of its checkpoints an edit was refu
   ::setenv("XDG_STATE_HOME", state.c_str(), 1);
   w.write("inner/values/a", "9\n", me());
   w.inner->fail = true;
+  std::string logged;
+  set_log_sink([&](const std::string& sentence) { logged = sentence; });
   const Report report = w.mount->finish();
+  set_log_sink([](const std::string& sentence) { std::fprintf(stderr, "ckptree: %s\n", sentence.c_str()); });
+  CHECK(logged == "inner/values/a: kept in rejected/: small: no space left");
   CHECK_FALSE(report.all_committed);
   REQUIRE(report.lines.size() == 2);
   CHECK(report.lines[0] == "refused: inner/values/a: small: no space left");
