@@ -59,3 +59,18 @@ TEST_CASE("arrays of one tag do not read each other's chunks past their end", "[
   w.values->values["w/c/0"] = zstd(std::string(2000, 'x'));
   CHECK(w.data(v3("[1000]", "[1000]", "int16", codecs(std::string(", ") + kZstd))) == std::string(2000, 'x'));
 }
+
+TEST_CASE("a chunk packed over and over is not unpacked", "[zarr]") {
+  std::string many;
+  for (int i = 0; i < 50'000; ++i) many += R"(, {"name": "gzip"})";
+  OpenedArray w;
+  w.values->values["w/c/0"] = gzip("abcdefgh");
+  CHECK(w.code(v3("[4]", "[4]", "int16", codecs(many)), "packing 50000 times is not supported") == Errc::unsupported);
+  std::string packed = "abcdefgh", four;
+  for (int i = 0; i < 4; ++i) {
+    packed = gzip(packed);
+    four += R"(, {"name": "gzip"})";
+  }
+  w.values->values["w/c/0"] = packed;
+  CHECK(w.data(v3("[4]", "[4]", "int16", codecs(four))) == "abcdefgh");
+}

@@ -6,6 +6,9 @@
 namespace ckptree::zarr {
 namespace {
 
+// Each is a stream on the one before, with a window and tables of its own; writers need two.
+constexpr std::size_t kMaxPackings = 4;
+
 /// A codec: its name, and what configures it (no object: nothing does).
 struct Codec {
   std::string name;
@@ -67,6 +70,8 @@ void read_chunk_codecs(ZarrArray& array, const std::vector<Codec>& codecs) {
     }
   }
   if (!is_bytes) refuse(array, "no codec 'bytes'");
+  if (array.codecs.packings.size() > kMaxPackings)
+    refuse(array, "packing " + std::to_string(array.codecs.packings.size()) + " times");
 }
 
 /// The codecs of a shard's index: bytes, perhaps with a CRC. Anything else would leave its size unknown.
