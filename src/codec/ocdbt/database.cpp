@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "ckptree/error.hpp"
+#include "codec/contained/contained.hpp"
 #include "codec/ocdbt/envelope.hpp"
 #include "codec/ocdbt/manifest.hpp"
 #include "codec/ocdbt/node.hpp"
@@ -23,7 +24,8 @@ constexpr Bytes kManifestName = "manifest.ocdbt";
 
 class Database final : public zarr::KeyValues {
  public:
-  Database(Ptr<Source> source, std::string directory) : source_(std::move(source)), directory_(std::move(directory)) {
+  Database(Ptr<Source> source, std::string directory)
+      : source_(contained_source(std::move(source))), directory_(std::move(directory)) {
     Manifest manifest = manifest_at(std::string(kManifestName));
     if (manifest.numbered) manifest = newest();
     root_ = std::move(manifest.root);

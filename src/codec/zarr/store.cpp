@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "ckptree/error.hpp"
+#include "codec/contained/contained.hpp"
 
 namespace ckptree::zarr {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 class DirectoryStore final : public KeyValues {
  public:
   DirectoryStore(Ptr<Source> source, std::string directory)
-      : source_(std::move(source)), directory_(std::move(directory)) {}
+      : source_(contained_source(std::move(source))), directory_(std::move(directory)) {}
 
   std::optional<Recipe> find(const std::string& key) const override {
     if (!is_plain_path(key)) return std::nullopt;
