@@ -49,8 +49,8 @@ TreePath led_to(TreePath directory, const std::string& target) {
   return directory;
 }
 
-/// Goes from `session` to the checkpoint that a path leads into, through links and checkpoints within checkpoints; `path`
-/// becomes the rest. A failure leaves `session` where it was met.
+/// Goes from `session` to the checkpoint that a path leads into, through links and checkpoints within checkpoints;
+/// `path` becomes the rest. A failure leaves `session` where it was met.
 /// @param follow  whether a link at its end is followed too
 void enter(std::shared_ptr<Session>& session, TreePath& path, bool follow) {
   int links = 0;
