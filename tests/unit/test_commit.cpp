@@ -172,7 +172,7 @@ TEST_CASE("a program that knows nothing of the lock is noticed up to the rename"
   const auto source = memory_source(p.disk->open(p.target));
   const auto base = p.format.open(source, {});
   Plan plan = p.format.plan(*base, *source, p.format.seal(*base, *with_text(*base, "mine"), {}),
-                            {false, temporary_name(p.target)});
+                            {false, p.target, temporary_name(p.target)});
   for (Step& step : plan.steps)
     if (step.kind == Kind::verify)
       step.check = [&](const Ptr<File>&) { p.make("model.pt", PlainFormat::bytes("theirs")); };
