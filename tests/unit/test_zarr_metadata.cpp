@@ -133,14 +133,14 @@ TEST_CASE("a fill value is one element, whatever its type", "[zarr]") {
 }
 
 TEST_CASE("what cannot be decoded is shown without its data", "[zarr]") {
-  shows_only(v3_codecs(bytes_then(R"({"name": "blosc", "configuration": {}})")), "codec 'blosc'");
+  shows_only(v3_codecs(bytes_then(R"({"name": "lz4", "configuration": {}})")), "codec 'lz4'");
   shows_only(v3_codecs(std::string("[") + kZstd + "]"), "codec 'zstd'");
   shows_only(v3_codecs("[]"), "no codec 'bytes'");
   shows_only(v3_codecs(sharded("[4]", sharded("[2]", bytes_then(kZstd)))), "codec 'sharding_indexed'");
   shows_only(v3("[8]", "[8]", "float128", bytes_then(kZstd)), "type 'float128'");
   shows_only(v3("[8]", "[8]", "int8", bytes_then(kZstd), R"("storage_transformers": [{"name": "x"}])"),
              "storage_transformers");
-  shows_only(v2("[8]", "[8]", "<i4", R"("compressor": {"id": "blosc"})"), "compressor 'blosc'");
+  shows_only(v2("[8]", "[8]", "<i4", R"("compressor": {"id": "bz2"})"), "compressor 'bz2'");
   shows_only(v2("[8]", "[8]", "|S5"), "type '|S5'");
   shows_only(v2("[8]", "[8]", "|i4"), "type '|i4'");
   shows_only(v2("[8]", "[8]", "float32"), "type 'float32' in zarr 2");

@@ -17,7 +17,7 @@ namespace ckptree::zarr {
 constexpr std::size_t kMaxRank = 32;
 
 /// How the bytes of a chunk were packed, in this order.
-enum class Packing { zstd, gzip, crc32c };
+enum class Packing { zstd, gzip, blosc, crc32c };
 
 /// How a chunk became bytes.
 struct Codecs {

@@ -12,6 +12,7 @@ void read_compressor(ZarrArray& array, const Fields& fields) {
   const std::string id = Fields(*compressor, fields.place() + ": compressor").string("id");
   if (id == "zstd") array.codecs.packings.push_back(Packing::zstd);
   else if (id == "gzip" || id == "zlib") array.codecs.packings.push_back(Packing::gzip);
+  else if (id == "blosc") array.codecs.packings.push_back(Packing::blosc);
   else refuse(array, "compressor '" + id + "'");
 }
 

@@ -63,6 +63,8 @@ void read_chunk_codecs(ZarrArray& array, const std::vector<Codec>& codecs) {
       array.codecs.packings.push_back(Packing::zstd);
     } else if (codec.name == "gzip" && is_bytes) {
       array.codecs.packings.push_back(Packing::gzip);
+    } else if (codec.name == "blosc" && is_bytes) {
+      array.codecs.packings.push_back(Packing::blosc);
     } else if (codec.name == "crc32c" && is_bytes) {
       array.codecs.packings.push_back(Packing::crc32c);
     } else {

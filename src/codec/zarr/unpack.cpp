@@ -9,6 +9,7 @@
 
 #include "ckptree/cursor.hpp"
 #include "ckptree/error.hpp"
+#include "codec/zarr/blosc_stream.hpp"
 #include "codec/zarr/crc32c.hpp"
 
 namespace ckptree::zarr {
@@ -201,6 +202,7 @@ std::unique_ptr<Stream> unpack(const Recipe& packed, const std::vector<Packing>&
     switch (*packing) {
       case Packing::zstd: stream = std::make_unique<Zstd>(std::move(stream), place); break;
       case Packing::gzip: stream = std::make_unique<Gzip>(std::move(stream), place); break;
+      case Packing::blosc: stream = blosc_stream(std::move(stream), place); break;
       case Packing::crc32c: stream = std::make_unique<Checked>(std::move(stream), place); break;
     }
   }
