@@ -1,7 +1,9 @@
 #include "codec/ocdbt/database.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <system_error>
@@ -18,9 +20,46 @@ namespace {
 
 // A manifest has some hundred bytes for a version, and orbax keeps few.
 constexpr std::uint64_t kMaxManifest = std::uint64_t{64} << 20;
-// Decoded nodes that are kept, but for the one used last.
-constexpr std::uint64_t kKeptNodes = std::uint64_t{128} << 20;
+// Decoded nodes that are kept, of all databases together. Orbax makes nodes of up to 100 MB.
+constexpr std::uint64_t kKeptNodes = std::uint64_t{256} << 20;
+// Nodes that do not fit and are looked up in turn are decoded each time. What a database may cost so: some ten seconds
+// of a processor in a minute; nothing that anybody wrote comes near it.
+constexpr std::uint64_t kMaxDecoded = std::uint64_t{4} << 30;
+constexpr auto kPerTime = std::chrono::minutes(1);
 constexpr Bytes kManifestName = "manifest.ocdbt";
+
+const OnceCache<const Node>& node_cache() {
+  static const OnceCache<const Node> cache(kKeptNodes);
+  return cache;
+}
+
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+/// Bytes that were decoded lately. Safe to use from several threads.
+class Work {
+ public:
+  /// @throws Error Errc::too_large
+  void add(std::uint64_t bytes, const std::string& place) const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - begin_ > kPerTime) {
+      begin_ = now;
+      bytes_ = 0;
+    }
+    bytes_ += bytes;
+    if (bytes_ > kMaxDecoded)
+      throw Error(Errc::too_large, place + ": nodes of the database had to be decoded again and again, " +
+                                       std::to_string(bytes_) + " bytes within a minute");
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::chrono::steady_clock::time_point begin_;
+  mutable std::uint64_t bytes_ = 0;
+};
 
 class Database final : public zarr::KeyValues {
  public:
@@ -97,13 +136,14 @@ class Database final : public zarr::KeyValues {
   }
 
   Ptr<Node> node_at(const Location& at, unsigned height) const {
-    const std::string key = at.file.path + '\0' + std::to_string(at.file.base_size) + ":" + std::to_string(at.offset) +
-                            ":" + std::to_string(at.size);
-    return nodes_.get({key, height}, [&]() -> OnceCache<const Node>::Made {
+    const std::string key = std::to_string(number_) + ":" + at.file.path + '\0' + std::to_string(at.file.base_size) +
+                            ":" + std::to_string(at.offset) + ":" + std::to_string(at.size);
+    return node_cache().get({key, height}, [&]() -> OnceCache<const Node>::Made {
       const Recipe encoded = extent(at);
       const std::string place = source_->path() + "/" + below(at.file.path) + ": node at " + std::to_string(at.offset);
       auto node = std::make_shared<const Node>(encoded.text(kMaxNode, place), height, at.file.base(), place);
       const std::uint64_t cost = node->cost();
+      decoded_.add(cost, place);
       return {std::move(node), cost};
     });
   }
@@ -140,7 +180,8 @@ class Database final : public zarr::KeyValues {
   const Ptr<Source> source_;
   const std::string directory_;
   std::optional<Root> root_;
-  const OnceCache<const Node> nodes_{kKeptNodes};
+  const std::uint64_t number_ = next_number();  // in the cache of all
+  Work decoded_;
   mutable std::mutex mutex_;  // guards files_; nothing is taken while it is held
   mutable std::map<std::string, Ptr<File>> files_;
 };
