@@ -56,7 +56,8 @@ Plan plan_of(MemoryDisk& disk, const std::vector<Op>& edits, const ViewOptions& 
   const auto base = format.open(source, options);
   auto edited = base;
   for (const Op& op : edits) edited = edited->apply(op);
-  return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, "/store/.catalog.json.ckptree-stage-1"});
+  return format.plan(*base, *source, format.seal(*base, *edited, {}),
+                     {false, kCatalog, "/store/.catalog.json.ckptree-stage-1"});
 }
 
 Verdict lose_power(

@@ -28,7 +28,7 @@ Plan plan_of(MemoryDisk& disk) {
   const Format& format = orbax_format();
   const auto base = format.open(source, {});
   const auto edited = base->apply(OrbaxCheckpoint::write_of("custom_metadata/lr", "0.5"));
-  return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, kTemporary});
+  return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, kMetadata, kTemporary});
 }
 
 /// All files but the temporary.

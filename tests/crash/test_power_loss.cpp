@@ -34,7 +34,8 @@ struct Story {
     const auto source = memory_source(file);
     const auto base = format.open(source, {});
     const auto edited = with_text(*base, new_text);
-    return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, "/d/.model.pt.ckptree-commit-1"});
+    return format.plan(*base, *source, format.seal(*base, *edited, {}),
+                       {false, kTarget, "/d/.model.pt.ckptree-commit-1"});
   }
 
   Verdict run(const Plan& plan) {

@@ -75,7 +75,7 @@ Verdict lose_power(const std::string& what, const std::string& before, const std
     const auto base = format.open(source, options);
     auto edited = base;
     for (const Op& op : edits) edited = edited->apply(op);
-    return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, "/d/.m.pt.ckptree-commit-1"});
+    return format.plan(*base, *source, format.seal(*base, *edited, {}), {false, kTarget, "/d/.m.pt.ckptree-commit-1"});
   };
   MemoryDisk calm;
   const Plan undisturbed = prepare(calm);
@@ -138,7 +138,8 @@ TEST_CASE("the enumerator finds what a torch plan without its sync would lose", 
   const auto source = memory_source(disk.open(kTarget));
   const auto base = torch_format().open(source, {});
   const auto edited = base->apply(saved("metadata.json", R"({"version": "2.0"})"));
-  Plan plan = torch_format().plan(*base, *source, torch_format().seal(*base, *edited, {}), {false, "/d/.m.pt.new"});
+  Plan plan =
+      torch_format().plan(*base, *source, torch_format().seal(*base, *edited, {}), {false, kTarget, "/d/.m.pt.new"});
   for (auto step = plan.steps.begin(); step != plan.steps.end();)
     step = step->kind == Step::Kind::sync ? plan.steps.erase(step) : step + 1;
   const Verdict verdict = cut_the_power(
