@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 #include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <system_error>
 
 #include "ckptree/error.hpp"
 #include "commit/execute.hpp"
