@@ -74,7 +74,7 @@ std::shared_ptr<Session> open_session(const std::string& given, const Options& w
       return session;
     };
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval,
-                                     options.outside);
+                                     options.commits);
   } catch (const std::system_error& e) {
     const int number = e.code().value();
     if (number == ENOENT || number == ENOTDIR) throw Stop(Status::no_source, path + ": no such file or directory");

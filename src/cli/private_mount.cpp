@@ -81,7 +81,8 @@ int wait_for(pid_t child) {
 
 }  // namespace
 
-PrivateMount::PrivateMount(const std::string& source, const Options& options, Killed killed) {
+PrivateMount::PrivateMount(const std::string& source, const Options& options, Pending killed,
+                           const std::shared_ptr<Session>& session) {
   auto [mine, theirs] = Channel::pair();
   const pid_t parent = ::getpid();
   server_process_ = ::fork();
@@ -90,7 +91,7 @@ PrivateMount::PrivateMount(const std::string& source, const Options& options, Ki
     mine.close();
     int status = static_cast<int>(Status::failure);
     try {
-      status = serve_privately(source, options, killed == Killed::drop, parent, theirs);
+      status = serve_privately(source, options, session, killed == Pending::drop, parent, theirs);
     } catch (...) {
       const Ending ending = current_ending();
       status = static_cast<int>(ending.status);
@@ -152,11 +153,11 @@ int PrivateMount::run(const std::vector<std::string>& words) {
   return status;
 }
 
-Status PrivateMount::end() {
+Status PrivateMount::end(Pending pending) {
   const Signals signals;  // the commit is waited for
   // Its bytes that the kernel still has go to the server now; who has files open there keeps them until he is ended.
   ::umount2(top_.c_str(), MNT_DETACH);
-  server_.send("end");
+  server_.send(pending == Pending::drop ? "drop" : "end");
   std::optional<Status> status;
   while (const auto line = server_.receive()) {
     if (line->empty()) continue;

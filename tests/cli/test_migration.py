@@ -100,7 +100,8 @@ class Sync(MigrationCase):
         self.script("1_first", "echo 7 > object/epoch; printf '[]' > metadata.json || true")
         answer = self.sync()
         self.assertEqual(answer.returncode, 1)
-        self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed\n", answer.said)
+        self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed: metadata.json: ",
+                      answer.said)
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_so_does_the_death_of_the_program(self):
@@ -143,11 +144,55 @@ class Sync(MigrationCase):
                     self.assertEqual(self.cat("object/epoch", "metadata/version"),
                                      "3\n1.0\n" if change == "object/epoch" else "1\n3\n")
 
-    def test_a_script_cannot_take_back_what_others_did(self):
+    def test_so_does_a_removal_or_a_rename_that_is_refused_whatever_the_script_makes_of_it(self):
+        old = self.make()
+        for edit in "rm tensors.tsv", "mv arrays.tsv object/x", "ln -sf x tensors.tsv", "echo > tensors.tsv", \
+                    "rmdir tensors", "rm -r tensors":
+            with self.subTest(edit=edit):
+                self.script("1_first", f"echo 7 > object/epoch; {edit} || true")
+                self.script("2_second", "echo 8 > object/epoch")
+                answer = self.sync()
+                self.assertEqual(answer.returncode, 1)
+                self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed: ", answer.said)
+                self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_what_fails_anywhere_is_no_refusal(self):
+        self.make()
+        self.script("1_first", "mkdir -p new; echo x > new/y; rmdir new 2>/dev/null || true; rm none 2>/dev/null || true;"
+                    "mv -n new/y object/epoch 2>/dev/null || true; touch new; chmod 600 tensors.tsv || true")
+        answer = self.sync()
+        self.assertEqual(answer.returncode, 0, answer.said)
+
+    def test_a_script_cannot_take_back_what_others_did_or_commit_it(self):
+        old = self.make()
+        for when in "setup", "migrate":
+            for word in "discard", "flush", "flush_interval":
+                with self.subTest(when=when, word=word):
+                    self.script("1_first", "echo 7 > object/epoch")
+                    self.script("2_second", f"case $1 in {when}) echo 1 > .ckptree/{word} || true; exit 0;; esac")
+                    answer = self.sync()
+                    self.assertEqual(answer.returncode, 1)
+                    self.assertIn(f"2_second: {when}: an edit was refused; nothing was changed: .ckptree/{word}: all "
+                                  "that is done in this mount is one commit, which is made at its end\n", answer.said)
+                    self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_nor_hide_that_an_edit_was_refused(self):
+        old = self.make()
+        self.script("1_first", "printf '[]' > metadata.json || true; rm -f .ckptree/rejected/* || true")
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_nor_unregister_another(self):
         old = self.make()
         self.script("1_first", "echo 7 > object/epoch")
-        self.script("2_second", "case $1 in migrate) echo 1 > .ckptree/discard;; esac")
+        self.script("2_second", "case $1 in migrate) rm migrations/registered/1_first;; esac")
         self.check(self.sync(), 1, "1_first: a later script took back what it did; nothing was changed")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_a_dry_run_commits_nothing_of_what_still_runs_either(self):
+        old = self.make()
+        self.script("1_first", "(exec 3> object/epoch; printf 9 >&3; exec sleep 60) > /dev/null 2>&1 & sleep 0.3")
+        self.sync("--dry-run")
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_what_cannot_be_registered_is_told(self):
