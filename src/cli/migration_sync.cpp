@@ -1,7 +1,6 @@
 // migration sync: what is missing is run and registered, all of it or nothing.
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,9 +13,9 @@
 #include "ckptree/fd.hpp"
 #include "cli/checkpoint.hpp"
 #include "cli/migration.hpp"
+#include "cli/old_checkpoint.hpp"
 #include "cli/private_mount.hpp"
 #include "cli/status.hpp"
-#include "commit/copy.hpp"
 #include "formats/torch/migration_scripts.hpp"
 #include "formats/torch/migrations.hpp"
 
@@ -51,52 +50,6 @@ std::string name_of_old(const std::string& checkpoint, const std::vector<Migrati
   if (!registered.empty()) version = file_name_of(registered.back().version).text + "-" + version;
   return path.parent_path() / (path.stem().string() + "-v" + version + path.extension().string());
 }
-
-/// The checkpoint as it is, kept beside it; taken away again when what it was kept for does not happen.
-class Old {
- public:
-  Old(const std::string& checkpoint, const std::string& path) : path_(path) {
-    const Fd from(::open(checkpoint.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat st;
-    if (!from || ::fstat(from.get(), &st) != 0) throw_errno(checkpoint);
-    const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!to && errno == EEXIST) {
-      // A run that was killed behind this point left it; the time is what a copy gets last.
-      struct stat there;
-      const auto is_same = [](const timespec& a, const timespec& b) {
-        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-      };
-      if (::lstat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && there.st_size == st.st_size &&
-          is_same(there.st_mtim, st.st_mtim))
-        return;
-      throw Stop(Status::failure,
-                 path +
-                     ": exists already, and is not the checkpoint as it is now, which a migration keeps under this "
-                     "name; move it away");
-    }
-    if (!to) throw_errno(path);
-    made_ = true;
-    try {
-      clone_bytes(from.get(), to.get(), static_cast<std::uint64_t>(st.st_size), path);
-      const timespec times[] = {st.st_atim, st.st_mtim};
-      if (::fchmod(to.get(), st.st_mode & 07777) != 0 || ::futimens(to.get(), times) != 0 || ::fsync(to.get()) != 0)
-        throw_errno(path);
-    } catch (...) {
-      ::unlink(path.c_str());
-      throw;
-    }
-  }
-  Old(const Old&) = delete;
-  Old& operator=(const Old&) = delete;
-  ~Old() {
-    if (made_) ::unlink(path_.c_str());
-  }
-  void keep() noexcept { made_ = false; }
-
- private:
-  const std::string path_;
-  bool made_ = false;
-};
 
 /// @throws Stop when a script does not end well; nothing is committed then
 void run_script(PrivateMount& mount, const Migration& m, const char* argument) {
@@ -220,7 +173,7 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
     std::printf("Would execute %zu migration%s:\n", todo.size(), todo.size() == 1 ? "" : "s");
   } else {
     const std::string kept = name_of_old(session->path(), found.registered);
-    Old old(session->path(), kept);
+    OldCheckpoint old(session->path(), kept);
     const Status end = mount.end();
     if (end != Status::ok) {
       if (is_committed(source, given, flags, todo.back())) old.keep();

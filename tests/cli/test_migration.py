@@ -1,12 +1,15 @@
 """ckptree migration: scripts over the tree, and what a checkpoint has been through."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import unittest
 import zipfile
 
@@ -14,6 +17,12 @@ import support
 from support import Case, run
 
 HEAD = "#!/bin/sh\n# ckptree: migration=1.0.0 anemoi-models="
+
+
+def wait_until(is_so):
+    end = time.monotonic() + 30
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 class MigrationCase(Case):
@@ -108,10 +117,7 @@ class Sync(MigrationCase):
         old = self.make()
         self.script("1_first", "echo 7 > object/epoch; kill -KILL $PPID; sleep 60")
         self.assertEqual(self.sync().returncode, -9)
-        end = 2000
-        while self.beside() != ["last.ckpt"] and end:
-            end -= 1
-            subprocess.run(["sleep", "0.01"])
+        wait_until(lambda: self.beside() == ["last.ckpt"])
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_a_name_that_is_taken_is_told_and_nothing_is_changed(self):
@@ -125,9 +131,51 @@ class Sync(MigrationCase):
     def test_a_copy_that_a_killed_run_left_is_taken(self):
         old = self.make()
         self.script("1_first")
-        shutil.copy2(self.checkpoint, self.folder / "last-v0.ckpt")
+        kept = self.folder / "last-v0.ckpt"
+        shutil.copy(self.checkpoint, kept)  # of another time
+        kept.chmod(0o600)
         self.check(self.sync(), 0)
-        self.assertEqual((self.folder / "last-v0.ckpt").read_bytes(), old)
+        self.assertEqual((kept.read_bytes(), kept.stat().st_mode & 0o777), (old, 0o640))
+
+    def test_the_copy_is_beside_the_checkpoint_whatever_version_it_names(self):
+        first = self.script("1_first")
+        self.script("2_second")
+        (self.folder / "last-v..").mkdir()
+        for version, name in ("../../x", "%2E.%2F..%2Fx-1"), ("", "%-1"), ("a\0b", "a%00b-1"):
+            with self.subTest(version=version):
+                old = self.make(("1_first", version, first))
+                self.assertEqual(self.sync().returncode, 0)
+                self.assertEqual((self.folder / f"last-v{name}.ckpt").read_bytes(), old)
+
+    def test_what_only_looks_like_one_is_not(self):
+        old = self.make()
+        self.script("1_first")
+        kept = self.folder / "last-v0.ckpt"
+        kept.write_bytes(bytes(len(old)))
+        os.utime(kept, ns=(0, self.checkpoint.stat().st_mtime_ns))
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertEqual((self.checkpoint.read_bytes(), kept.read_bytes()), (old, bytes(len(old))))
+
+    def test_killed_between_copy_and_commit_it_can_be_run_again(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch")
+        kept = self.folder / "last-v0.ckpt"
+        with open(self.checkpoint) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # the commit waits for it
+            command = [support.ckptree, "migration", "sync", self.checkpoint, "--dir", self.scripts]
+            sync = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL)
+            children = pathlib.Path(f"/proc/{sync.pid}/task/{sync.pid}/children")
+            wait_until(kept.exists)
+            server = int(children.read_text().split()[0])
+            os.kill(server, signal.SIGKILL)
+            os.kill(sync.pid, signal.SIGKILL)
+            sync.wait()
+        self.assertEqual((self.checkpoint.read_bytes(), kept.read_bytes()), (old, old))
+        self.check(self.sync(), 0)
+        self.assertEqual((self.cat("object/epoch"), kept.read_bytes()), ("7\n", old))
+        # Where both were killed nobody was left to remove the empty folder of the mount.
+        self.assertEqual([name for name in self.beside() if not name.startswith("ckptree-")],
+                         ["last-v0.ckpt", "last.ckpt"])
 
     def test_another_program_s_change_while_scripts_run_ends_it(self):
         for change in "object/epoch", "metadata/version":  # what the script edits, and something else
@@ -135,7 +183,8 @@ class Sync(MigrationCase):
                 with self.subTest(change=change, when=when):
                     self.make()
                     self.script("1_first", f"echo 7 > object/epoch; case $1 in {when}) "
-                                f"echo 3 | {support.ckptree} write -o edit=all {self.checkpoint} {change};; esac; sleep 0.1")
+                                f"echo 3 | {support.ckptree} write -o edit=all {self.checkpoint} {change};; esac; "
+                                "sleep 0.1")
                     self.script("2_second", "echo 8 > object/other || true")
                     answer = self.sync()
                     self.assertNotEqual(answer.returncode, 0)
@@ -158,8 +207,8 @@ class Sync(MigrationCase):
 
     def test_what_fails_anywhere_is_no_refusal(self):
         self.make()
-        self.script("1_first", "mkdir -p new; echo x > new/y; rmdir new 2>/dev/null || true; rm none 2>/dev/null || true;"
-                    "mv -n new/y object/epoch 2>/dev/null || true; touch new; chmod 600 tensors.tsv || true")
+        self.script("1_first", "mkdir -p new; echo x > new/y; rmdir new 2>/dev/null || true; "
+                    "rm none 2>/dev/null || true; mv -n new/y object/epoch 2>/dev/null || true; touch new; chmod 600 tensors.tsv || true")
         answer = self.sync()
         self.assertEqual(answer.returncode, 0, answer.said)
 
