@@ -208,7 +208,8 @@ class Sync(MigrationCase):
     def test_what_fails_anywhere_is_no_refusal(self):
         self.make()
         self.script("1_first", "mkdir -p new; echo x > new/y; rmdir new 2>/dev/null || true; "
-                    "rm none 2>/dev/null || true; mv -n new/y object/epoch 2>/dev/null || true; touch new; chmod 600 tensors.tsv || true")
+                    "rm none 2>/dev/null || true; mv -n new/y object/epoch 2>/dev/null || true; touch new; "
+                    "chmod 600 tensors.tsv || true")
         answer = self.sync()
         self.assertEqual(answer.returncode, 0, answer.said)
 
