@@ -2,6 +2,7 @@
 #include "ckptree/error.hpp"
 #include "ckptree/sha256.hpp"
 #include "cli/migration.hpp"
+#include "codec/pickle/pickle.hpp"
 #include "formats/torch/migration_rules.hpp"
 #include "formats/torch/migration_scripts.hpp"
 #include "formats/torch/migrations.hpp"
@@ -39,6 +40,17 @@ std::string names(const std::vector<Migration>& migrations) {
   std::string text;
   for (const Migration& m : migrations) text += m.name;
   return text;
+}
+
+/// The pickle of {"migrations": [...]}. @param items  opcodes that leave them on the stack
+std::string registering(const std::string& items) {
+  return std::string("\x80\x02}X\x0a\0\0\0migrations](", 20) + items + "es.";
+}
+
+std::string text(const std::string& content) {
+  std::string opcode = "X";
+  for (int shift = 0; shift < 32; shift += 8) opcode += static_cast<char>(content.size() >> shift & 0xff);
+  return opcode + content;
 }
 
 }  // namespace
@@ -164,7 +176,26 @@ TEST_CASE("a registered migration reads back from its text", "[migrations]") {
   CHECK(again.version == m.version);
   CHECK(again.final);
   CHECK(again.signature == m.signature);
+  m.name = std::string(1025, 'n');
+  REQUIRE_THROWS_WITH(migration_of(json_of(m), "p"), says("p: expected at most 1024 bytes at /name, got 1025"));
   REQUIRE_THROWS_WITH(migration_of("{\"name\": 1}", "p"), says("p: expected a string at /name"));
   REQUIRE_THROWS_WITH(migration_of(R"({"name": "a", "metadata": {"versions": {"migration": "1"}}})", "p"),
                       says("p: expected a string at /metadata/versions/anemoi-models"));
+}
+
+TEST_CASE("what is read of migrations is bounded, whatever a list shares", "[migrations]") {
+  const auto read = [](const std::string& items) { return *registered_in(pickle::decode(registering(items), "p")); };
+  CHECK(read(std::string(1000, 'N')).size() == 1000);
+  try {
+    read(std::string(1001, 'N'));
+    FAIL("1001 were read");
+  } catch (const Error& e) {
+    CHECK(e.code() == Errc::too_large);
+    CHECK(std::string(e.what()) == "migrations: more than 1000 are registered");
+  }
+  // 1023 bytes and half a character: a name has whole ones, so that its file can be written.
+  const std::string name = std::string(1023, 'n');
+  const Migration cut = read("}" + text("name") + text(name + "\u00e9nd") + "s").at(0).what;
+  CHECK(cut.name == name);
+  CHECK(migration_of(json_of(cut), "p").name == name);
 }

@@ -1,5 +1,7 @@
 #include "formats/torch/migrations.hpp"
 
+#include <algorithm>
+
 #include "ckptree/error.hpp"
 #include "codec/json/json.hpp"
 
@@ -25,12 +27,17 @@ Id value_of(const Graph& graph, Id dict, Bytes key) {
   return entry ? entry->value : kNone;
 }
 
-// A migration has few entries with short texts; a list may name the same large one a million times.
-constexpr std::size_t kMaxEntries = 32, kMaxText = 4096;
+// A migration has few entries with short texts; a list may name the same large one a million times. Trainings have been
+// through some dozens.
+constexpr std::size_t kMaxEntries = 32, kMaxText = 1024, kMaxRegistered = 1000;
 
 std::string text_of(const Graph& graph, Id id) {
-  const bool is_text = id != kNone && graph.kind(id) == Kind::text;
-  return is_text ? std::string(graph.text(id).substr(0, kMaxText)) : std::string();
+  if (id == kNone || graph.kind(id) != Kind::text) return {};
+  const Bytes text = graph.text(id);
+  std::size_t end = std::min(text.size(), kMaxText);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;  // whole characters
+  return std::string(text.substr(0, end));
 }
 
 /// The value of a key in one of a migration's dicts.
@@ -95,7 +102,11 @@ std::string string_at(const std::string& text, const std::vector<std::string>& p
   const auto at = json::locate(text, path);
   if (!at || json::type_at(text, *at) != json::Type::string)
     throw Error(Errc::rejected, place + ": expected a string at " + shown);
-  return json::unescape(Bytes(text).substr(at->begin, at->size()));
+  const std::string value = json::unescape(Bytes(text).substr(at->begin, at->size()));
+  if (value.size() > kMaxText)
+    throw Error(Errc::rejected, place + ": expected at most " + std::to_string(kMaxText) + " bytes at " + shown +
+                                    ", got " + std::to_string(value.size()));
+  return value;
 }
 
 }  // namespace
@@ -105,7 +116,11 @@ std::optional<std::vector<Registered>> registered_in(const Graph& graph) {
   if (list == kNone || !holds_items(graph, list)) return std::nullopt;
   std::vector<Registered> all;
   Items items(graph, list);
-  for (Item item; items.next(item);) all.push_back({migration_at(graph, item.value), item});
+  for (Item item; items.next(item);) {
+    if (all.size() == kMaxRegistered)
+      throw Error(Errc::too_large, "migrations: more than " + std::to_string(kMaxRegistered) + " are registered");
+    all.push_back({migration_at(graph, item.value), item});
+  }
   return all;
 }
 
