@@ -149,7 +149,8 @@ class Mount {
   void remove_attribute(Ino ino, const std::string& name);
 
   /// Remembers the sentence of a failure for `.ckptree/last_error` and user.ckptree.error of the file at fault.
-  void note_failure(Ino ino, const std::string& name, const std::string& sentence);
+  /// A refused edit is no more than that to a session that makes many commits. @see Session::note_refused
+  void note_failure(Ino ino, const std::string& name, const std::string& sentence, bool is_refused_edit = false);
 
   /// Commits what is pending and moves what is left in rejected/ to `$XDG_STATE_HOME/ckptree/`. Call it once, at the
   /// end, when no request is under way.

@@ -71,14 +71,14 @@ constexpr const char* kReasonSuffix = ".reason";
 /// give, rejected bytes. Safe to use from several threads; readers of `working()` never wait for a commit.
 class Session {
  public:
-  /// What becomes of pending edits when the checkpoint changes outside.
-  enum class Outside {
-    rebase,  // they are made again on top of it; those in conflict are refused
-    refuse,  // all of them are refused, and every later one: they were to be one commit on what was there
+  /// How many commits the edits become.
+  enum class Commits {
+    many,  // as the flush interval says; when the checkpoint changes outside they are made again on top of it
+    one,   // or none: when it changes outside, when one edit was refused, and after discard()
   };
 
   explicit Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval = {},
-                   Outside outside = Outside::rebase);
+                   Commits commits = Commits::many);
 
   Ptr<Snapshot> committed() const;
   /// The committed model with the pending edits on it: what the mount shows.
@@ -103,8 +103,9 @@ class Session {
   /// @throws Error Errc::stale also when only some of them were in conflict with a change made outside; the others are
   ///         committed. Errc::io when they are in place, but not certain to survive a power loss
   void commit();
-  /// Drops what is pending.
+  /// Drops what is pending; where all is to be one commit, also what comes later.
   void discard();
+  bool is_one_commit() const noexcept { return commits_wanted_ == Commits::one; }
   /// @see Checkpoint::sweep
   std::size_t sweep();
   /// Looks whether the checkpoint changed outside; if so opens it anew and makes pending edits again on top, those in
@@ -138,6 +139,8 @@ class Session {
   std::string reject(const TreePath& path, Recipe content, const std::string& reason);
   /// Drops the bytes, or with `name` plus kReasonSuffix the reason; both are files of rejected/, removed one by one.
   void forget_rejected(const std::string& name);
+  /// An edit was refused and its maker told: where all is to be one commit, none of it is made.
+  void note_refused(const TreePath& path, const std::string& reason);
   /// Takes back what waits for a document that never came, and keeps its bytes.
   void reject_waiting(const std::string& reason);
   /// Refused edits; those whose bytes were dropped included.
@@ -189,6 +192,8 @@ class Session {
   static Ptr<Model> apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch);
   static void refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch);
   bool refresh_locked();  // under commit_
+  /// Of edits that are to be one commit, drops all when some cannot be in it. @throws Error Errc::rejected then
+  void refuse_a_part();
   /// Under commit_. @return Snapshot::problem
   std::string commit_locked(const std::vector<Op>& extra, std::uint64_t epoch);
   /// @return the name it got
@@ -214,7 +219,7 @@ class Session {
   void tell(const std::string& sentence);  // under state_
 
   const std::shared_ptr<Checkpoint> checkpoint_;
-  const Outside when_outside_;
+  const Commits commits_wanted_;
 
   // Lock order: commit_, then state_. commit_ is held over disk work by whoever commits or opens anew, and by nobody
   // who answers a reader. state_ guards everything below and is held for memory work only.
@@ -231,6 +236,7 @@ class Session {
   std::uint64_t commits_ = 0;
   std::uint64_t kept_ = 0;
   std::map<std::string, Kept> rejected_, removed_;
+  bool discarded_ = false;
   Told last_error_;
   std::map<TreePath, std::string> errors_;
   bool committing_ = false;

@@ -107,7 +107,7 @@ std::shared_ptr<Session> open_at(const std::string& path, const Options& options
       return session;
     };
     return std::make_shared<Session>(make_store(format, source->path(), real_disk(), store), options.flush_interval,
-                                     options.outside);
+                                     options.commits);
   } catch (const Error& e) {
     throw Error(e.code(), about(path, real, e.what()));
   }

@@ -20,8 +20,8 @@ struct Findings {
   std::vector<torch::Migration> registered;
   torch::Standings standings;
 };
-/// @throws Stop when there is no such checkpoint, or it is none of a training
-Findings look_at(const std::string& source, const Options& options, const std::string& directory);
+/// @param source  the checkpoint as the user spelled it  @throws Stop when it is none of a training
+Findings look_at(const Session& session, const std::string& source, const std::string& directory);
 
 /// Runs what is missing and registers it, as one commit. @return the exit status
 int sync_migrations(const std::string& source, const Options& options, const MigrationFlags& flags);

@@ -9,6 +9,7 @@
 
 #include "ckptree/error.hpp"
 #include "ckptree/fd.hpp"
+#include "cli/checkpoint.hpp"
 #include "cli/commands.hpp"
 #include "cli/migration.hpp"
 #include "cli/status.hpp"
@@ -54,7 +55,8 @@ int create(const Arguments& a) {
 }
 
 int inspect(const Arguments& a) {
-  const Findings found = look_at(only_word(a, "CKPT"), a.options, a.migration.directory);
+  const std::string& source = only_word(a, "CKPT");
+  const Findings found = look_at(*open_session(source, a.options), source, a.migration.directory);
   std::vector<Migration> registered;
   for (const auto& one : found.standings.all)
     if (one.standing != torch::Standing::missing) registered.push_back(one.migration);

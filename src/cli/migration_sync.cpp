@@ -1,7 +1,6 @@
 // migration sync: what is missing is run and registered, all of it or nothing.
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +15,9 @@
 #include "ckptree/fd.hpp"
 #include "cli/checkpoint.hpp"
 #include "cli/migration.hpp"
+#include "cli/old_checkpoint.hpp"
 #include "cli/private_mount.hpp"
 #include "cli/status.hpp"
-#include "commit/copy.hpp"
 #include "formats/torch/migration_scripts.hpp"
 #include "formats/torch/migrations.hpp"
 
@@ -38,10 +37,12 @@ void write_file(const std::string& path, const std::string& text) {
   if (descriptor < 0 || ::close(descriptor) != 0) throw_errno(path);
 }
 
-/// All of a small file; empty when it cannot be read.
-std::string text_of(const std::string& path) {
+/// Of a file; empty when it cannot be read.
+std::string first_line(const std::string& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string line;
+  std::getline(file, line);
+  return line;
 }
 
 /// "STEM-vVERSION-N.EXT" beside the checkpoint, as anemoi calls it. The version is what somebody wrote into it.
@@ -52,61 +53,16 @@ std::string name_of_old(const std::string& checkpoint, const std::vector<Migrati
   return path.parent_path() / (path.stem().string() + "-v" + version + path.extension().string());
 }
 
-/// The checkpoint as it is, kept beside it; taken away again when what it was kept for does not happen.
-class Old {
- public:
-  Old(const std::string& checkpoint, const std::string& path) : path_(path) {
-    const Fd from(::open(checkpoint.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat st;
-    if (!from || ::fstat(from.get(), &st) != 0) throw_errno(checkpoint);
-    const Fd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!to && errno == EEXIST) {
-      // A run that was killed behind this point left it; the time is what a copy gets last.
-      struct stat there;
-      const auto is_same = [](const timespec& a, const timespec& b) {
-        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-      };
-      if (::lstat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && there.st_size == st.st_size &&
-          is_same(there.st_mtim, st.st_mtim))
-        return;
-      throw Stop(Status::failure,
-                 path +
-                     ": exists already, and is not the checkpoint as it is now, which a migration keeps under this "
-                     "name; move it away");
-    }
-    if (!to) throw_errno(path);
-    made_ = true;
-    try {
-      clone_bytes(from.get(), to.get(), static_cast<std::uint64_t>(st.st_size), path);
-      const timespec times[] = {st.st_atim, st.st_mtim};
-      if (::fchmod(to.get(), st.st_mode & 07777) != 0 || ::futimens(to.get(), times) != 0 || ::fsync(to.get()) != 0)
-        throw_errno(path);
-    } catch (...) {
-      ::unlink(path.c_str());
-      throw;
-    }
-  }
-  Old(const Old&) = delete;
-  Old& operator=(const Old&) = delete;
-  ~Old() {
-    if (made_) ::unlink(path_.c_str());
-  }
-  void keep() noexcept { made_ = false; }
-
- private:
-  const std::string path_;
-  bool made_ = false;
-};
-
 /// @throws Stop when a script does not end well; nothing is committed then
 void run_script(PrivateMount& mount, const Migration& m, const char* argument) {
   const int status = mount.run({std::filesystem::absolute(m.path), argument});
   if (status != 0)
     throw Stop(Status::failure, m.path + ": " + argument + " ended with exit status " + std::to_string(status) +
                                     "; nothing was changed");
-  const std::filesystem::directory_iterator refused(mount.top() + "/.ckptree/rejected");
-  if (refused != std::filesystem::directory_iterator())
-    throw Stop(Status::failure, m.path + ": " + argument + ": an edit was refused; nothing was changed");
+  for (const auto& refused : std::filesystem::directory_iterator(mount.top() + "/.ckptree/rejected"))
+    if (refused.path().extension() == kReasonSuffix)
+      throw Stop(Status::failure, m.path + ": " + argument +
+                                      ": an edit was refused; nothing was changed: " + first_line(refused.path()));
 }
 
 std::string registered_file(const PrivateMount& mount, const Migration& m) {
@@ -120,9 +76,9 @@ void run_all(PrivateMount& mount, const std::vector<Migration>& todo) {
     try {
       write_file(registered_file(mount, m), torch::json_of(m));
     } catch (const std::system_error& e) {
-      const std::string why = text_of(mount.top() + "/.ckptree/last_error");
-      throw Stop(Status::failure, m.name + ": cannot be registered; nothing was changed: " +
-                                      (why.empty() ? e.code().message() : why.substr(0, why.find('\n'))));
+      const std::string why = first_line(mount.top() + "/.ckptree/last_error");
+      throw Stop(Status::failure,
+                 m.name + ": cannot be registered; nothing was changed: " + (why.empty() ? e.code().message() : why));
     }
   }
   for (const Migration& m : todo)
@@ -132,9 +88,8 @@ void run_all(PrivateMount& mount, const std::vector<Migration>& todo) {
 
 }  // namespace
 
-Findings look_at(const std::string& source, const Options& options, const std::string& directory) {
-  const auto session = open_session(source, options);
-  const Ptr<Model> model = session->working();
+Findings look_at(const Session& session, const std::string& source, const std::string& directory) {
+  const Ptr<Model> model = session.working();
   Findings found;
   found.groups = torch::groups_of(torch::scripts_in(directory));
   std::optional<std::vector<Migration>> registered;
@@ -161,7 +116,7 @@ Findings look_at(const std::string& source, const Options& options, const std::s
 bool is_committed(const std::string& source, const Options& options, const MigrationFlags& flags,
                   const Migration& last) {
   try {
-    const auto registered = look_at(source, options, flags.directory).registered;
+    const auto registered = look_at(*open_session(source, options), source, flags.directory).registered;
     return std::any_of(registered.begin(), registered.end(), [&](const Migration& m) { return m.name == last.name; });
   } catch (const std::exception&) {
     return true;  // nobody can tell: the old one stays
@@ -172,8 +127,9 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
   Options options = given;
   options.view.edit_all = true;
   options.flush_interval = FlushInterval::parse("none");  // all of it is one commit,
-  options.outside = Session::Outside::refuse;             // of what was there when it began
-  const Findings found = look_at(source, options, flags.directory);
+  options.commits = Session::Commits::one;                // of what was there when it began
+  const auto session = open_session(source, options);
+  const Findings found = look_at(*session, source, flags.directory);
   if (!found.why_incompatible.empty())
     throw Stop(Status::failure, source + ": cannot be migrated: " + found.why_incompatible);
   if (!found.standings.extra.empty()) {
@@ -205,24 +161,21 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
     return 0;
   }
 
-  const std::string checkpoint = open_session(source, options)->path();
-  PrivateMount mount(source, options, PrivateMount::Killed::drop);
-  const auto discard = [&] { write_file(mount.top() + "/.ckptree/discard", "1\n"); };
+  using Pending = PrivateMount::Pending;
+  PrivateMount mount(source, options, Pending::drop, session);
   try {
     run_all(mount, todo);
-    if (flags.dry_run) discard();
   } catch (...) {
-    discard();
-    mount.end();
+    mount.end(Pending::drop);
     throw;
   }
   if (flags.dry_run) {
-    const Status end = mount.end();
+    const Status end = mount.end(Pending::drop);
     if (end != Status::ok) return static_cast<int>(end);
     std::printf("Would execute %zu migration%s:\n", todo.size(), todo.size() == 1 ? "" : "s");
   } else {
-    const std::string kept = name_of_old(checkpoint, found.registered);
-    Old old(checkpoint, kept);
+    const std::string kept = name_of_old(session->path(), found.registered);
+    OldCheckpoint old(session->path(), kept);
     const Status end = mount.end();
     if (end != Status::ok) {
       if (is_committed(source, given, flags, todo.back())) old.keep();

@@ -23,7 +23,7 @@ struct Options {
   std::string kind;     // empty: recognised by content
   bool split_links = false;
   FlushInterval flush_interval;
-  Session::Outside outside = Session::Outside::rebase;  // of the program itself: no option sets it
+  Session::Commits commits = Session::Commits::many;  // of the program itself: no option sets it
   bool allow_other = false, allow_root = false;
   std::optional<mode_t> umask;
   std::optional<uid_t> uid;

@@ -57,6 +57,24 @@ class Signals {
   struct sigaction before_[std::size(kSignals)];
 };
 
+/// Signals that come meanwhile wait, until there is somebody to hand them on to.
+class Held {
+ public:
+  Held() {
+    sigset_t handed_on;
+    ::sigemptyset(&handed_on);
+    for (const int signal : {SIGTERM, SIGHUP}) ::sigaddset(&handed_on, signal);
+    ::sigprocmask(SIG_BLOCK, &handed_on, &before_);
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() { let_go(); }
+  void let_go() const { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
 /// In the new process. The text goes out by hand: nothing of this process's buffers is to be written twice.
 [[noreturn]] void become(const std::vector<std::string>& words, const std::string& top, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -81,7 +99,8 @@ int wait_for(pid_t child) {
 
 }  // namespace
 
-PrivateMount::PrivateMount(const std::string& source, const Options& options, Killed killed) {
+PrivateMount::PrivateMount(const std::string& source, const Options& options, Pending killed,
+                           const std::shared_ptr<Session>& session) {
   auto [mine, theirs] = Channel::pair();
   const pid_t parent = ::getpid();
   server_process_ = ::fork();
@@ -90,7 +109,7 @@ PrivateMount::PrivateMount(const std::string& source, const Options& options, Ki
     mine.close();
     int status = static_cast<int>(Status::failure);
     try {
-      status = serve_privately(source, options, killed == Killed::drop, parent, theirs);
+      status = serve_privately(source, options, session, killed == Pending::drop, parent, theirs);
     } catch (...) {
       const Ending ending = current_ending();
       status = static_cast<int>(ending.status);
@@ -138,25 +157,28 @@ void PrivateMount::mount(const std::string& source, const Options& options, bool
 }
 
 int PrivateMount::run(const std::vector<std::string>& words) {
+  const Held held;
   const Signals signals;
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw_errno("fork");
   if (child == 0) {
     signals.restore();
+    held.let_go();
     become(words, top_, parent);
   }
   running = child;
+  held.let_go();
   const int status = wait_for(child);
   running = 0;
   return status;
 }
 
-Status PrivateMount::end() {
+Status PrivateMount::end(Pending pending) {
   const Signals signals;  // the commit is waited for
   // Its bytes that the kernel still has go to the server now; who has files open there keeps them until he is ended.
   ::umount2(top_.c_str(), MNT_DETACH);
-  server_.send("end");
+  server_.send(pending == Pending::drop ? "drop" : "end");
   std::optional<Status> status;
   while (const auto line = server_.receive()) {
     if (line->empty()) continue;

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,14 @@ namespace ckptree::cli {
 /// Make it before any thread exists; it moves this process into a mount namespace of its own.
 class PrivateMount {
  public:
-  /// What becomes of edits that are pending when this process is killed.
-  enum class Killed { commit, drop };
+  /// What becomes of pending edits.
+  enum class Pending { commit, drop };
 
+  /// @param killed   when this process is killed
+  /// @param session  of the source, when it is open already; else it is opened
   /// @throws Stop as mounting does
-  PrivateMount(const std::string& source, const Options& options, Killed killed);
+  PrivateMount(const std::string& source, const Options& options, Pending killed,
+               const std::shared_ptr<Session>& session = nullptr);
   PrivateMount(const PrivateMount&) = delete;
   PrivateMount& operator=(const PrivateMount&) = delete;
   ~PrivateMount();
@@ -33,7 +37,7 @@ class PrivateMount {
   /// @return its exit status; 128 and the signal's number when it was killed; 126 and 127 as of a shell
   int run(const std::vector<std::string>& words);
   /// Ends the mount: what is pending is committed, what could not be is told on stderr.
-  Status end();
+  Status end(Pending pending = Pending::commit);
 
  private:
   void mount(const std::string& source, const Options& options, bool own_users);

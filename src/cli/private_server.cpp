@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "ckptree/error.hpp"
@@ -51,7 +52,7 @@ class Watch {
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     thread_ = std::thread([this, &channel, mount_namespace, owner] {
-      owner_lives_ = channel.receive().has_value();
+      last_word_ = channel.receive();
       end_processes_of(mount_namespace, owner);
     });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -59,23 +60,24 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch() { wait(); }
-  /// @return whether the owner lives
-  bool wait() {
+  /// @return the word of the owner; nothing when it is dead
+  std::optional<std::string> wait() {
     if (thread_.joinable()) thread_.join();
-    return owner_lives_;
+    return last_word_;
   }
 
  private:
-  bool owner_lives_ = true;
+  std::optional<std::string> last_word_;
   std::thread thread_;
 };
 
 }  // namespace
 
-int serve_privately(const std::string& source, const Options& given, bool drop, pid_t owner, const Channel& channel) {
+int serve_privately(const std::string& source, const Options& given, const std::shared_ptr<Session>& opened, bool drop,
+                    pid_t owner, const Channel& channel) {
   ::setsid();  // what kills the owner and its children spares whoever cleans up behind them
   Options options = given;
-  const auto session = open_session(source, options);
+  const auto session = opened ? opened : open_session(source, options);
   if (!options.view.read_only) sweep_leftovers(*session);
   const Folder folder;
   channel.send(kOk + session->path());
@@ -106,11 +108,9 @@ int serve_privately(const std::string& source, const Options& given, bool drop, 
     channel.send(static_cast<char>(ending.status) + ending.text);
     throw;
   }
-  const bool owner_lives = watch.wait();
-  if (!owner_lives && drop) {
-    session->discard_all();
-    return static_cast<int>(Status::not_committed);
-  }
+  const auto word = watch.wait();
+  const bool owner_lives = word.has_value();
+  if (owner_lives ? *word == "drop" : drop) session->discard_all();
   const Report report = mount.finish();
   const Status status = report.all_committed ? Status::ok : Status::not_committed;
   for (const std::string& line : report.lines) {

@@ -1,6 +1,8 @@
 // FUSE requests to Mount methods and back: find the argument, call one method, reply. No decision lives here.
 #include "fuse/operations.hpp"
 
+#include <fcntl.h>
+
 #include <cstring>
 #include <string>
 
@@ -51,8 +53,10 @@ void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   });
 }
 
+/// Attributes but for the size are no edit: tools set them beside one, and live without.
 void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
-  answer(req, ino, nullptr, [&](Server& s) {
+  const Request kind = to_set & FUSE_SET_ATTR_SIZE ? Request::edit : Request::look;
+  const auto set = [&](Server& s) {
     NewAttributes wanted;
     if (to_set & FUSE_SET_ATTR_MODE) wanted.mode = attr->st_mode;
     if (to_set & FUSE_SET_ATTR_UID) wanted.uid = attr->st_uid;
@@ -65,7 +69,8 @@ void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse
     const auto entry = s.mount.set_attributes(ino, wanted, caller_of(req));
     if (entry) fuse_reply_attr(req, &entry->attributes, entry->attribute_timeout_s);
     else fuse_reply_err(req, ESTALE);  // the kernel looks the name up again and finds the draft
-  });
+  };
+  answer(kind, req, ino, nullptr, set);
 }
 
 void readlink(fuse_req_t req, fuse_ino_t ino) {
@@ -78,7 +83,7 @@ void readlink(fuse_req_t req, fuse_ino_t ino) {
 /// A request that made a name: the entry goes back.
 template <class Make>
 void answer_made(fuse_req_t req, fuse_ino_t parent, const char* name, Make make) {
-  answer(req, parent, name, [&](Server& s) {
+  answer(Request::edit, req, parent, name, [&](Server& s) {
     Entry made;
     make(s.mount, made);
     const fuse_entry_param p = param_of(made);
@@ -108,7 +113,7 @@ void link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
 /// A request that only changes names.
 template <class Change>
 void answer_changed(fuse_req_t req, fuse_ino_t parent, const char* name, Change change) {
-  answer(req, parent, name, [&](Server& s) {
+  answer(Request::edit, req, parent, name, [&](Server& s) {
     change(s.mount);
     fuse_reply_err(req, 0);
   });
@@ -129,7 +134,7 @@ void rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_
 }
 
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
-  answer(req, ino, nullptr, [&](Server& s) {
+  const auto open = [&](Server& s) {
     const auto opened = s.mount.open(ino, fi->flags, caller_of(req));
     if (!opened) {
       fuse_reply_err(req, ESTALE);  // the kernel looks the name up again and finds the draft
@@ -137,11 +142,12 @@ void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
     }
     apply(fi, *opened);
     if (fuse_reply_open(req, fi) != 0) s.mount.release(opened->handle);
-  });
+  };
+  answer((fi->flags & O_ACCMODE) == O_RDONLY ? Request::look : Request::edit, req, ino, nullptr, open);
 }
 
 void create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
-  answer(req, parent, name, [&](Server& s) {
+  answer(Request::edit, req, parent, name, [&](Server& s) {
     const auto [entry, opened] = s.mount.create(parent, name, mode, fi->flags, caller_of(req));
     apply(fi, opened);
     const fuse_entry_param p = param_of(entry);
@@ -172,7 +178,7 @@ void read(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t at, fuse_file_
 }
 
 void write(fuse_req_t req, fuse_ino_t ino, const char* bytes, std::size_t size, off_t at, fuse_file_info* fi) {
-  answer(req, ino, nullptr, [&](Server& s) {
+  answer(Request::edit, req, ino, nullptr, [&](Server& s) {
     s.mount.write(fi->fh, static_cast<std::uint64_t>(at), Bytes(bytes, size), caller_of(req));
     fuse_reply_write(req, size);
   });

@@ -34,9 +34,28 @@ inline bool worth_telling(int error) {
   return error != ENOENT && error != ENODATA && error != EEXIST && error != EOPNOTSUPP;
 }
 
+/// An edit that was not made because of what it is, or of what the checkpoint is. Others fail on any filesystem, and
+/// tools live with them: `mv` with EXDEV, `rmdir` with ENOTEMPTY.
+inline bool is_refusal(const Failure& failure) {
+  switch (failure.number) {
+    case ENOENT:
+    case EEXIST:
+    case ENOTEMPTY:
+    case EISDIR:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case EINVAL:
+    case EXDEV: return false;
+    default: return true;
+  }
+}
+
+/// What a request is for.
+enum class Request { look, edit };
+
 /// The boundary: the only catch that speaks errno. `ino` and `name` say which file an error is remembered for.
 template <class Body>
-void answer(fuse_req_t req, fuse_ino_t ino, const char* name, Body body) noexcept {
+void answer(Request kind, fuse_req_t req, fuse_ino_t ino, const char* name, Body body) noexcept {
   Failure failure{0, {}};
   try {
     body(server_of(req));
@@ -45,11 +64,18 @@ void answer(fuse_req_t req, fuse_ino_t ino, const char* name, Body body) noexcep
     failure = current_failure();
   }
   try {
-    if (worth_telling(failure.number)) server_of(req).mount.note_failure(ino, name ? name : "", failure.text);
+    const bool refused = kind == Request::edit && is_refusal(failure);
+    if (worth_telling(failure.number) || refused)
+      server_of(req).mount.note_failure(ino, name ? name : "", failure.text, refused);
   } catch (...) {
     log(current_failure().text);
   }
   fuse_reply_err(req, failure.number);
+}
+
+template <class Body>
+void answer(fuse_req_t req, fuse_ino_t ino, const char* name, Body body) noexcept {
+  answer(Request::look, req, ino, name, std::move(body));
 }
 
 inline fuse_entry_param param_of(const Entry& e) {

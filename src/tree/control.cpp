@@ -117,15 +117,27 @@ bool takes_writes(const TreePath& path) {
   return file && file->write;
 }
 
+namespace {
+
+void refuse_in_one_commit(const Session& session, const TreePath& path) {
+  if (session.is_one_commit())
+    throw Error(Errc::immutable, ".ckptree/" + to_string(path) +
+                                     ": all that is done in this mount is one commit, which is made at its end");
+}
+
+}  // namespace
+
 void write(Session& session, const TreePath& path, Bytes text) {
   const File* file = file_named(path);
   if (!file || !file->write) throw Error(Errc::immutable, ".ckptree/" + to_string(path) + ": cannot be written");
+  refuse_in_one_commit(session, path);
   file->write(session, trimmed(text));
 }
 
 void remove(Session& session, const TreePath& path) {
   if (path.size() != 2 || path[0] != "rejected")
     throw Error(Errc::immutable, ".ckptree/" + to_string(path) + ": only entries of rejected/ can be removed");
+  refuse_in_one_commit(session, path);
   session.forget_rejected(path[1]);
 }
 

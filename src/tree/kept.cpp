@@ -43,6 +43,12 @@ std::string Session::reject(const TreePath& path, Recipe content, const std::str
   return keep(rejected_, path, std::move(content), reason);
 }
 
+void Session::note_refused(const TreePath& path, const std::string& reason) {
+  if (!is_one_commit()) return;
+  const std::lock_guard<std::mutex> guard(state_);
+  rejected_[keep(rejected_, path, {}, reason)].dropped = true;  // it has no bytes
+}
+
 void Session::forget_rejected(const std::string& name) {
   const std::lock_guard<std::mutex> guard(state_);
   const std::size_t suffix = std::char_traits<char>::length(kReasonSuffix);

@@ -333,7 +333,7 @@ std::uint64_t Mount::State::keep_handle(std::shared_ptr<Handle> handle) {
   return number;
 }
 
-void Mount::note_failure(Ino ino, const std::string& name, const std::string& sentence) {
+void Mount::note_failure(Ino ino, const std::string& name, const std::string& sentence, bool is_refused_edit) {
   State::Spot spot;
   {
     const std::lock_guard<std::mutex> guard(s_->mutex);
@@ -343,6 +343,7 @@ void Mount::note_failure(Ino ino, const std::string& name, const std::string& se
   }
   if (!name.empty()) spot.path.push_back(name);
   spot.view->session->note_error(spot.path, sentence);
+  if (is_refused_edit) spot.view->session->note_refused(spot.path, sentence);
 }
 
 }  // namespace ckptree

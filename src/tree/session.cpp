@@ -53,8 +53,8 @@ bool touches(const Op& op, const TreePath& path) { return op.path == path || (!o
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval, Outside outside)
-    : checkpoint_(std::move(checkpoint)), when_outside_(outside), interval_(interval) {
+Session::Session(std::shared_ptr<Checkpoint> checkpoint, FlushInterval interval, Commits commits)
+    : checkpoint_(std::move(checkpoint)), commits_wanted_(commits), interval_(interval) {
   auto first = std::make_shared<Snapshot>(checkpoint_->open());
   committed_ = first;
   working_ = first->model;
@@ -78,8 +78,10 @@ std::uint64_t Session::epoch() const {
 Session::Ground Session::ground() const {
   const std::lock_guard<std::mutex> guard(state_);
   // The first change made outside is the end of a session that refuses them.
-  if (when_outside_ == Outside::refuse && epoch_ > 0)
+  if (is_one_commit() && epoch_ > 0)
     throw Error(Errc::stale, checkpoint_->path() + ": was changed by another program since this edit began; repeat it");
+  if (is_one_commit() && discarded_)
+    throw Error(Errc::immutable, checkpoint_->path() + ": all edits of this mount were given up");
   return {committed_, working_, log_.size(), epoch_, outside_};
 }
 
@@ -248,9 +250,18 @@ void Session::save(const std::vector<Op>& ops, std::uint64_t epoch) {
   if (!problem.empty()) throw Error(Errc::io, problem);
 }
 
+void Session::refuse_a_part() {
+  const std::lock_guard<std::mutex> guard(state_);
+  if (rejected_.empty() && working_->waiting().empty()) return;
+  log_.clear();
+  working_ = committed_->model;
+  throw Error(Errc::rejected, checkpoint_->path() + ": an edit was refused, so none is made");
+}
+
 void Session::commit() {
   const std::lock_guard<std::mutex> guard(commit_);
   if (pending_edits() == 0) return;
+  if (is_one_commit()) refuse_a_part();
   const std::uint64_t conflicts = conflicts_;
   std::string problem;
   try {
@@ -288,6 +299,7 @@ void Session::discard() {
   const std::lock_guard<std::mutex> guard(state_);
   log_.clear();
   working_ = committed_->model;
+  discarded_ = true;
 }
 
 std::size_t Session::sweep() {
@@ -326,7 +338,7 @@ bool Session::refresh_locked() {
     rest.swap(log_);
     for (Logged& edit : rest) {
       try {
-        if (when_outside_ == Outside::refuse)
+        if (is_one_commit())
           throw Error(Errc::stale, to_string(edit.op.path) + ": another program changed the checkpoint meanwhile");
         refuse_if_stale({committed_, working_, 0, epoch_, outside_}, edit.op, edit.epoch);
         working_ = working_->apply(edit.op);

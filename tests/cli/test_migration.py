@@ -1,12 +1,15 @@
 """ckptree migration: scripts over the tree, and what a checkpoint has been through."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import unittest
 import zipfile
 
@@ -14,6 +17,12 @@ import support
 from support import Case, run
 
 HEAD = "#!/bin/sh\n# ckptree: migration=1.0.0 anemoi-models="
+
+
+def wait_until(is_so):
+    end = time.monotonic() + 30
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 class MigrationCase(Case):
@@ -100,17 +109,15 @@ class Sync(MigrationCase):
         self.script("1_first", "echo 7 > object/epoch; printf '[]' > metadata.json || true")
         answer = self.sync()
         self.assertEqual(answer.returncode, 1)
-        self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed\n", answer.said)
+        self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed: metadata.json: ",
+                      answer.said)
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_so_does_the_death_of_the_program(self):
         old = self.make()
         self.script("1_first", "echo 7 > object/epoch; kill -KILL $PPID; sleep 60")
         self.assertEqual(self.sync().returncode, -9)
-        end = 2000
-        while self.beside() != ["last.ckpt"] and end:
-            end -= 1
-            subprocess.run(["sleep", "0.01"])
+        wait_until(lambda: self.beside() == ["last.ckpt"])
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_a_name_that_is_taken_is_told_and_nothing_is_changed(self):
@@ -124,9 +131,51 @@ class Sync(MigrationCase):
     def test_a_copy_that_a_killed_run_left_is_taken(self):
         old = self.make()
         self.script("1_first")
-        shutil.copy2(self.checkpoint, self.folder / "last-v0.ckpt")
+        kept = self.folder / "last-v0.ckpt"
+        shutil.copy(self.checkpoint, kept)  # of another time
+        kept.chmod(0o600)
         self.check(self.sync(), 0)
-        self.assertEqual((self.folder / "last-v0.ckpt").read_bytes(), old)
+        self.assertEqual((kept.read_bytes(), kept.stat().st_mode & 0o777), (old, 0o640))
+
+    def test_the_copy_is_beside_the_checkpoint_whatever_version_it_names(self):
+        first = self.script("1_first")
+        self.script("2_second")
+        (self.folder / "last-v..").mkdir()
+        for version, name in ("../../x", "%2E.%2F..%2Fx-1"), ("", "%-1"), ("a\0b", "a%00b-1"):
+            with self.subTest(version=version):
+                old = self.make(("1_first", version, first))
+                self.assertEqual(self.sync().returncode, 0)
+                self.assertEqual((self.folder / f"last-v{name}.ckpt").read_bytes(), old)
+
+    def test_what_only_looks_like_one_is_not(self):
+        old = self.make()
+        self.script("1_first")
+        kept = self.folder / "last-v0.ckpt"
+        kept.write_bytes(bytes(len(old)))
+        os.utime(kept, ns=(0, self.checkpoint.stat().st_mtime_ns))
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertEqual((self.checkpoint.read_bytes(), kept.read_bytes()), (old, bytes(len(old))))
+
+    def test_killed_between_copy_and_commit_it_can_be_run_again(self):
+        old = self.make()
+        self.script("1_first", "echo 7 > object/epoch")
+        kept = self.folder / "last-v0.ckpt"
+        with open(self.checkpoint) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # the commit waits for it
+            command = [support.ckptree, "migration", "sync", self.checkpoint, "--dir", self.scripts]
+            sync = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL)
+            children = pathlib.Path(f"/proc/{sync.pid}/task/{sync.pid}/children")
+            wait_until(kept.exists)
+            server = int(children.read_text().split()[0])
+            os.kill(sync.pid, signal.SIGKILL)  # first: it would take the copy away when the server is gone
+            os.kill(server, signal.SIGKILL)
+            sync.wait()
+        self.assertEqual((self.checkpoint.read_bytes(), kept.read_bytes()), (old, old))
+        self.check(self.sync(), 0)
+        self.assertEqual((self.cat("object/epoch"), kept.read_bytes()), ("7\n", old))
+        # Where both were killed nobody was left to remove the empty folder of the mount.
+        self.assertEqual([name for name in self.beside() if not name.startswith("ckptree-")],
+                         ["last-v0.ckpt", "last.ckpt"])
 
     def test_another_program_s_change_while_scripts_run_ends_it(self):
         for change in "object/epoch", "metadata/version":  # what the script edits, and something else
@@ -134,7 +183,8 @@ class Sync(MigrationCase):
                 with self.subTest(change=change, when=when):
                     self.make()
                     self.script("1_first", f"echo 7 > object/epoch; case $1 in {when}) "
-                                f"echo 3 | {support.ckptree} write -o edit=all {self.checkpoint} {change};; esac; sleep 0.1")
+                                f"echo 3 | {support.ckptree} write -o edit=all {self.checkpoint} {change};; esac; "
+                                "sleep 0.1")
                     self.script("2_second", "echo 8 > object/other || true")
                     answer = self.sync()
                     self.assertNotEqual(answer.returncode, 0)
@@ -143,11 +193,56 @@ class Sync(MigrationCase):
                     self.assertEqual(self.cat("object/epoch", "metadata/version"),
                                      "3\n1.0\n" if change == "object/epoch" else "1\n3\n")
 
-    def test_a_script_cannot_take_back_what_others_did(self):
+    def test_so_does_a_removal_or_a_rename_that_is_refused_whatever_the_script_makes_of_it(self):
+        old = self.make()
+        for edit in "rm tensors.tsv", "mv arrays.tsv object/x", "ln -sf x tensors.tsv", "echo > tensors.tsv", \
+                    "rmdir tensors", "rm -r tensors":
+            with self.subTest(edit=edit):
+                self.script("1_first", f"echo 7 > object/epoch; {edit} || true")
+                self.script("2_second", "echo 8 > object/epoch")
+                answer = self.sync()
+                self.assertEqual(answer.returncode, 1)
+                self.assertIn(f"{self.scripts}/1_first: setup: an edit was refused; nothing was changed: ", answer.said)
+                self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_what_fails_anywhere_is_no_refusal(self):
+        self.make()
+        self.script("1_first", "mkdir -p new; echo x > new/y; rmdir new 2>/dev/null || true; "
+                    "rm none 2>/dev/null || true; mv -n new/y object/epoch 2>/dev/null || true; touch new; "
+                    "chmod 600 tensors.tsv || true")
+        answer = self.sync()
+        self.assertEqual(answer.returncode, 0, answer.said)
+
+    def test_a_script_cannot_take_back_what_others_did_or_commit_it(self):
+        old = self.make()
+        for when in "setup", "migrate":
+            for word in "discard", "flush", "flush_interval":
+                with self.subTest(when=when, word=word):
+                    self.script("1_first", "echo 7 > object/epoch")
+                    self.script("2_second", f"case $1 in {when}) echo 1 > .ckptree/{word} || true; exit 0;; esac")
+                    answer = self.sync()
+                    self.assertEqual(answer.returncode, 1)
+                    self.assertIn(f"2_second: {when}: an edit was refused; nothing was changed: .ckptree/{word}: all "
+                                  "that is done in this mount is one commit, which is made at its end\n", answer.said)
+                    self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_nor_hide_that_an_edit_was_refused(self):
+        old = self.make()
+        self.script("1_first", "printf '[]' > metadata.json || true; rm -f .ckptree/rejected/* || true")
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_nor_unregister_another(self):
         old = self.make()
         self.script("1_first", "echo 7 > object/epoch")
-        self.script("2_second", "case $1 in migrate) echo 1 > .ckptree/discard;; esac")
+        self.script("2_second", "case $1 in migrate) rm migrations/registered/1_first;; esac")
         self.check(self.sync(), 1, "1_first: a later script took back what it did; nothing was changed")
+        self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
+
+    def test_a_dry_run_commits_nothing_of_what_still_runs_either(self):
+        old = self.make()
+        self.script("1_first", "(exec 3> object/epoch; printf 9 >&3; exec sleep 60) > /dev/null 2>&1 & sleep 0.3")
+        self.sync("--dry-run")
         self.assertEqual((self.checkpoint.read_bytes(), self.beside()), (old, ["last.ckpt"]))
 
     def test_what_cannot_be_registered_is_told(self):

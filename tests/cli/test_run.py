@@ -107,6 +107,18 @@ class Run(RunCase):
         self.assertEqual(process.wait(20), 128 + signal.SIGTERM)
         self.nothing_is_left()
 
+    @unittest.skipUnless("SLOW_FORK_MODULE" in os.environ, "a sanitizer is to be loaded before all else")
+    def test_a_signal_that_comes_before_it_runs_reaches_it(self):
+        module = {"LD_PRELOAD": os.environ["SLOW_FORK_MODULE"], "SLOW_FORK": "1000"}
+        command = [support.ckptree, "run", self.sample, "--", "sh", "-c", "touch $TMPDIR/runs; exec sleep 15"]
+        process = subprocess.Popen(command, env={**self.environment, **module})
+        while not (self.tmp / "runs").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), 128 + signal.SIGTERM)
+        (self.tmp / "runs").unlink()
+        self.nothing_is_left()
+
     def test_a_run_in_a_run_works(self):
         other = self.tmp / "other.ckpt"
         shutil.copy(self.sample, other)

@@ -172,7 +172,8 @@ class Loops(MountTest):
     def test_hundreds_of_renames_are_a_handful_of_commits(self):
         self.ok('for t in tensors/encoder.*; do mv "$t" "tensors/model.$(basename "$t")"; done')
         self.assertTrue(wait_until(lambda: self.mount.status()["pending"] == 0))
-        self.assertLess(self.mount.commits(), MODULES / 5 * harness.SLOWNESS)  # one a second, and after each quiet moment
+        # One a second, and one after each quiet moment.
+        self.assertLess(self.mount.commits(), MODULES / 5 * harness.SLOWNESS)
         names = os.listdir(self.path("tensors"))
         self.assertEqual(len(names), 2 * MODULES)
         self.assertTrue(all(name.startswith("model.encoder.") for name in names))

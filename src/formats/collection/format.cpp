@@ -10,8 +10,13 @@ namespace {
 
 bool is_no_directory(const std::system_error& e) {
   const int error = e.code().value();
-  return error == ENOTDIR || error == ENOENT || error == ELOOP || error == EACCES;
+  return error == ENOTDIR || error == ENOENT || error == ELOOP;
 }
+
+// So long are names that were cut. They do not tell their keys: only those there are can be compared with one.
+constexpr std::size_t kMayBeCut = 240;
+
+std::string below(const std::string& above, const std::string& key) { return above.empty() ? key : above + "/" + key; }
 
 /// Holds nothing: folders are read when they are asked for.
 class Collection final : public Model {
@@ -20,28 +25,27 @@ class Collection final : public Model {
 
   std::optional<Node> find(const TreePath& path) const override {
     if (path.empty()) return folder();
-    TreePath above;
-    for (const std::string& name : path) {  // below a checkpoint nothing is ours
-      if (!above.empty() && is_checkpoint(above)) return std::nullopt;
-      above.push_back(name);
+    std::string place;
+    for (const std::string& name : path) {
+      if (!place.empty() && is_checkpoint(place)) return std::nullopt;  // below a checkpoint nothing is ours
+      const auto key = key_in(place, name);
+      if (!key) return std::nullopt;
+      place = below(place, *key);
     }
-    return node_of(path);
+    return node_at(place);
   }
 
   void list(const TreePath& path, const std::function<bool(const std::string&, const Node&)>& each) const override {
-    Names names;
-    try {
-      names = source_->list(key_path(path));
-    } catch (const std::system_error& e) {
-      if (!is_no_directory(e)) throw;
-      throw Error(Errc::not_found, to_string(path) + ": no such directory");
+    std::string place;
+    for (const std::string& name : path) {
+      const auto key = key_in(place, name);
+      if (!key) throw Error(Errc::not_found, to_string(path) + ": no such directory");
+      place = below(place, *key);
     }
-    for (const std::string& name : names) {
-      TreePath child = path;
-      child.push_back(file_name_of(name).text);
-      if (name.front() == '.') continue;  // temporaries, and whatever its owner hides
-      const auto node = node_of(child);
-      if (node && !each(child.back(), *node)) return;
+    for (const std::string& key : names_in(place)) {
+      if (key.front() == '.') continue;  // temporaries, and whatever its owner hides
+      const auto node = node_at(below(place, key));
+      if (node && !each(file_name_of(key).text, *node)) return;
     }
   }
 
@@ -52,10 +56,30 @@ class Collection final : public Model {
   }
 
  private:
-  static std::string key_path(const TreePath& path) {
-    std::string text;
-    for (const std::string& name : path) text += (text.empty() ? "" : "/") + key_of(name);
-    return text;
+  /// @throws Error in words, for what cannot be looked into
+  Names names_in(const std::string& place) const {
+    try {
+      return source_->list(place);
+    } catch (const std::system_error& e) {
+      const std::string shown = place.empty() ? source_->path() : place;
+      if (e.code().value() == EACCES) throw Error(Errc::no_permission, shown + ": no permission to read it");
+      if (is_no_directory(e)) throw Error(Errc::not_found, shown + ": no such directory");
+      throw;
+    }
+  }
+
+  /// What is shown under a name in a folder, which may not exist; nothing when nothing can be.
+  std::optional<std::string> key_in(const std::string& place, const std::string& name) const {
+    if (name.size() >= kMayBeCut) {
+      for (const std::string& there : names_in(place))
+        if (file_name_of(there).text == name) return there;
+      return std::nullopt;
+    }
+    const std::string key = key_of(name);
+    if (key.empty() || key == "." || key == ".." || key.find('/') != std::string::npos) return std::nullopt;
+    // As it is shown, or as it is: what a dot hides is found by it.
+    if (file_name_of(key).text != name && key != name) return std::nullopt;
+    return key;
   }
 
   static Node folder() {
@@ -64,31 +88,26 @@ class Collection final : public Model {
     return node;
   }
 
-  std::string place_of(const TreePath& path) const { return source_->path() + "/" + key_path(path); }
-  bool is_checkpoint(const TreePath& path) const {
-    return options_.is_checkpoint && options_.is_checkpoint(place_of(path));
+  std::string real(const std::string& place) const { return source_->path() + "/" + place; }
+  bool is_checkpoint(const std::string& place) const {
+    return options_.is_checkpoint && options_.is_checkpoint(real(place));
   }
 
-  std::optional<Node> node_of(const TreePath& path) const {
-    for (const std::string& name : path) {
-      const std::string key = key_of(name);
-      if (key.empty() || key == "." || key == ".." || key.find('/') != std::string::npos) return std::nullopt;
-    }
-    if (is_checkpoint(path)) {
+  std::optional<Node> node_at(const std::string& place) const {
+    if (is_checkpoint(place)) {
       Node node = folder();
       node.kind = Node::Kind::nested;
       const auto open = options_.open_nested;
-      const std::string place = place_of(path);
-      if (open) node.open_nested = [open, place] { return open(place); };
+      if (open) node.open_nested = [open, path = real(place)] { return open(path); };
       return node;
     }
     try {
-      source_->list(key_path(path));
-      return folder();
+      source_->list(place);
     } catch (const std::system_error& e) {
-      if (!is_no_directory(e)) throw;
-      return std::nullopt;  // a file that is no checkpoint
+      if (is_no_directory(e)) return std::nullopt;  // a file that is no checkpoint
+      if (e.code().value() != EACCES) throw;        // there, and who looks into it is told
     }
+    return folder();
   }
 
   const Ptr<Source> source_;
