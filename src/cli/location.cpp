@@ -63,7 +63,8 @@ std::string locate(const std::string& source, Options& options) {
   if (source.compare(0, std::strlen(kPrefix), kPrefix) == 0) {
     const std::string name = source.substr(std::strlen(kPrefix));
     if (name.empty() || name.front() == '/' || ("/" + name + "/").find("/../") != std::string::npos)
-      throw Stop(Status::usage, source + ": expected the name of a store, such as e2s:my-forecast; a path goes without 'e2s:'");
+      throw Stop(Status::usage,
+                 source + ": expected the name of a store, such as e2s:my-forecast; a path goes without 'e2s:'");
     store = cache() / "checkpoints" / name;
     options.view.store_name = name;
     options.kind = "earth2studio";

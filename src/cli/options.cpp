@@ -84,7 +84,8 @@ void set_kind(Options& o, const std::string& v) {
 }
 
 void set_checkpointable(Options& o, const std::string& v) {
-  if (v.empty() || v.find('/') != std::string::npos) refuse("checkpointable", "the name of a checkpointable, or none", v);
+  if (v.empty() || v.find('/') != std::string::npos)
+    refuse("checkpointable", "the name of a checkpointable, or none", v);
   o.view.checkpointable = v;
 }
 
@@ -116,8 +117,7 @@ constexpr Option kOwn[] = {
      [](Options& o, const std::string&) { o.view.read_only = true; }},
     {"edit", "documents|all", "documents", nullptr, "what can be edited",
      [](Options& o, const std::string& v) { o.view.edit_all = choice("edit", v, "documents", "all"); }},
-    {"kind", "KIND", nullptr, nullptr,
-     "take the source for torch, earth2studio, orbax, orbax-steps or collection",
+    {"kind", "KIND", nullptr, nullptr, "take the source for torch, earth2studio, orbax, orbax-steps or collection",
      set_kind},
     {"name", "NAME", "anemoi.json", nullptr, "file name of the metadata member", set_name},
     {"folder", "FOLDER", "anemoi-metadata", nullptr, "where in the archive new metadata goes", set_folder},

@@ -51,7 +51,7 @@ void run(const Step& step, Disk& disk) {
     case Step::Kind::sync_dir: return disk.sync_dir(step.path);
     case Step::Kind::make_dir: return disk.make_dir(step.path);
     case Step::Kind::link: return link(step, disk);
-    case Step::Kind::exchange: return;  // put_in_place
+    case Step::Kind::exchange: return;      // put_in_place
     case Step::Kind::restore_time: return;  // KeptTimes
     case Step::Kind::remove: return disk.remove(step.path);
     case Step::Kind::remove_tree: return disk.remove_tree(step.path);

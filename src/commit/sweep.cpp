@@ -132,7 +132,8 @@ std::size_t sweep_temporaries(const std::string& path) {
   std::size_t swept = 0;
   if (!dir) return swept;
   for (const std::string& name : names_in(dir.get())) {
-    const bool stage = starts_with(name, prefix + "stage-");  // of a directory: another one, or the one file that is new
+    const bool stage =
+        starts_with(name, prefix + "stage-");  // of a directory: another one, or the one file that is new
     const bool is_directory = starts_with(name, prefix + "scratch-") || stage;
     if (!is_directory && !starts_with(name, prefix + "commit-")) continue;
     try {

@@ -4,7 +4,6 @@
 #include <ctime>
 
 #include "ckptree/error.hpp"
-#include "ckptree/log.hpp"
 #include "tree/status.hpp"
 
 namespace ckptree {
@@ -12,21 +11,6 @@ namespace {
 
 // How often a commit is tried again when others keep changing the checkpoint between our look and our lock.
 constexpr int kAttempts = 5;
-// Changes made outside are remembered so long, and so many: each holds on to a checkpoint that may have been removed, and to
-// its room on the disk. A writer who began before the oldest of them is in conflict.
-constexpr auto kRemembered = std::chrono::seconds(30);
-constexpr std::size_t kOutsideChanges = 4;
-
-/// What is at a path, as a word that is equal when it is the same. A damaged place has no sameness.
-std::string tag_at(const Model& model, const TreePath& path) {
-  try {
-    const auto node = model.find(path);
-    if (!node) return "absent";
-    return node->kind == Node::Kind::file ? node->content.tag : "directory";
-  } catch (const Error&) {
-    return "damaged";
-  }
-}
 
 std::timespec now() {
   std::timespec t;
@@ -45,9 +29,6 @@ const char* verb_of(Op::Kind kind) {
   }
   return "edit";
 }
-
-// So many committed edits are watched for being undone by another program.
-constexpr std::size_t kWatched = 1000;
 
 bool touches(const Op& op, const TreePath& path) { return op.path == path || (!op.to.empty() && op.to == path); }
 
@@ -83,21 +64,6 @@ Session::Ground Session::ground() const {
   if (is_one_commit() && discarded_)
     throw Error(Errc::immutable, checkpoint_->path() + ": all edits of this mount were given up");
   return {committed_, working_, log_.size(), epoch_, outside_};
-}
-
-void Session::refuse_if_stale(const Ground& ground, const Op& op, std::uint64_t epoch) {
-  if (epoch == ground.epoch) return;
-  const bool forgotten = ground.outside.empty() || ground.outside.front().epoch > epoch + 1;
-  for (const TreePath* path : {&op.path, &op.to}) {
-    if (path == &op.to && op.to.empty()) continue;
-    const bool changed = forgotten || std::any_of(ground.outside.begin(), ground.outside.end(), [&](const Change& o) {
-                           return o.epoch > epoch && (tag_at(*o.before, *path) != tag_at(*o.after, *path) ||
-                                                      o.before->identity(*path) != o.after->identity(*path));
-                         });
-    if (changed)
-      throw Error(Errc::stale, to_string(*path) + ": was changed by another program since this edit began; read it " +
-                                   "again and repeat the edit");
-  }
 }
 
 Ptr<Model> Session::apply_to(const Ground& ground, const std::vector<Op>& ops, std::uint64_t epoch) {
@@ -171,34 +137,6 @@ void Session::publish(Snapshot fresh, std::vector<Logged> rest) {
       tell(e.what());
     }
   }
-}
-
-void Session::remember(const std::vector<Op>& ops, const Model& before, const Model& after) {
-  for (const Op& op : ops) {
-    const std::string was = before.identity(op.path), is = after.identity(op.path);
-    if (was.empty() || was == is) continue;
-    std::string origin = was;
-    for (Made& earlier : made_) {
-      if (earlier.after != was) continue;
-      earlier.after = is;  // edited once more by ourselves
-      origin = earlier.before;
-    }
-    made_.push_back({op, origin, is});
-    if (made_.size() > kWatched) made_.pop_front();
-  }
-}
-
-std::vector<Session::Logged> Session::take_undone(const Model& now) {
-  std::vector<Logged> undone;
-  for (auto it = made_.begin(); it != made_.end();) {
-    // What a program that knows of the edit takes away later (a row that it prunes) was not undone.
-    const bool gone =
-        it->after.empty() ? now.has(it->before) : !now.has(it->after) && (now.has(it->before) || !it->survived);
-    it->survived = true;
-    if (gone) undone.push_back({it->op, epoch_, nullptr});
-    it = gone ? made_.erase(it) : std::next(it);
-  }
-  return undone;
 }
 
 std::string Session::commit_locked(const std::vector<Op>& extra, std::uint64_t epoch) {
@@ -305,59 +243,6 @@ void Session::discard() {
 std::size_t Session::sweep() {
   const std::lock_guard<std::mutex> guard(commit_);
   return checkpoint_->sweep(*committed());
-}
-
-bool Session::refresh(bool wait) {
-  std::unique_lock<std::mutex> guard(commit_, std::defer_lock);
-  if (wait) guard.lock();
-  else if (!guard.try_lock()) return false;
-  return refresh_locked();
-}
-
-bool Session::refresh_locked() {
-  {
-    const std::lock_guard<std::mutex> guard(state_);
-    const auto now = std::chrono::steady_clock::now();
-    while (!outside_.empty() && now - outside_.front().noticed > kRemembered) outside_.pop_front();
-  }
-  const Ptr<Snapshot> base = committed();
-  if (checkpoint_->look() == base->seen) return false;
-  Snapshot fresh = checkpoint_->open();
-  fresh.generation = base->generation + 1;
-  const auto shared = std::make_shared<Snapshot>(std::move(fresh));
-  std::vector<Logged> conflicts, undone;
-  {
-    const std::lock_guard<std::mutex> guard(state_);
-    ++epoch_;
-    outside_.push_back({epoch_, base->model, shared->model, std::chrono::steady_clock::now()});
-    if (outside_.size() > kOutsideChanges) outside_.pop_front();
-    committed_ = shared;
-    working_ = shared->model;
-    undone = take_undone(*working_);
-    std::vector<Logged> rest;
-    rest.swap(log_);
-    for (Logged& edit : rest) {
-      try {
-        if (is_one_commit())
-          throw Error(Errc::stale, to_string(edit.op.path) + ": another program changed the checkpoint meanwhile");
-        refuse_if_stale({committed_, working_, 0, epoch_, outside_}, edit.op, edit.epoch);
-        working_ = working_->apply(edit.op);
-        log_.push_back({edit.op, epoch_, edit.editor});
-      } catch (const Error& e) {
-        tell(e.what());
-        conflicts.push_back(std::move(edit));
-      }
-    }
-  }
-  conflicts_ += conflicts.size();
-  if (!conflicts.empty()) reject_all(conflicts, last_error());
-  if (!undone.empty()) {
-    const std::string reason =
-        "another program, which writes what it had in memory, undid this edit after it was committed";
-    reject_all(undone, reason);
-    note_error({}, reason);
-  }
-  return true;
 }
 
 std::uint64_t Session::pending_edits() const {

@@ -2,8 +2,8 @@
 
 #include "ckptree/error.hpp"
 #include "codec/npy/npy.hpp"
-#include "formats/torch/state.hpp"
 #include "formats/document/table_text.hpp"
+#include "formats/torch/state.hpp"
 
 namespace ckptree::torch {
 namespace {

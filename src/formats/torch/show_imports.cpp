@@ -2,10 +2,10 @@
 
 #include "ckptree/error.hpp"
 #include "codec/json/json.hpp"
+#include "formats/document/table_text.hpp"
 #include "formats/torch/imports.hpp"
 #include "formats/torch/object_place.hpp"
 #include "formats/torch/state.hpp"
-#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

@@ -1,11 +1,11 @@
 // migrations/: what a training checkpoint has been through, and what the scripts of a directory say about it.
 
 #include "ckptree/error.hpp"
+#include "formats/document/table_text.hpp"
 #include "formats/torch/migration_scripts.hpp"
 #include "formats/torch/migrations.hpp"
 #include "formats/torch/object_place.hpp"
 #include "formats/torch/state.hpp"
-#include "formats/document/table_text.hpp"
 
 namespace ckptree::torch {
 namespace {

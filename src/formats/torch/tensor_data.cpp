@@ -6,8 +6,8 @@
 #include "ckptree/slice.hpp"
 #include "codec/npy/gather.hpp"
 #include "codec/npy/npy.hpp"
-#include "formats/torch/storages.hpp"
 #include "formats/document/table_text.hpp"
+#include "formats/torch/storages.hpp"
 
 namespace ckptree::torch {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "codec/json/json.hpp"
-#include "formats/torch/literal.hpp"
 #include "formats/document/table_text.hpp"
+#include "formats/torch/literal.hpp"
 
 namespace ckptree::torch {
 namespace {
