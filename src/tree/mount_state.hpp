@@ -113,9 +113,11 @@ struct Mount::State {
   bool is_reserved(const Draft& draft, const Caller& caller);  // under mutex
   void end_reservation(pid_t thread);                          // under mutex
   void expire_drafts(Clock::time_point now);                   // under mutex
+  void drop_draft(std::shared_ptr<Draft> draft);               // under mutex
+
+  // ---- from draft to commit: saving.cpp ---------------------------------------------------------------------------
   void check_value(Draft& draft, std::uint64_t at, Bytes bytes);
   void save_draft(const std::shared_ptr<Draft>& draft);
-  void drop_draft(std::shared_ptr<Draft> draft);  // under mutex
   void close_draft(const std::shared_ptr<Draft>& draft);
   void keep_refused(Draft& draft);  // of a draft that is being closed: its bytes go to rejected/
   /// Waits until what processes that are gone were refused is in rejected/.
