@@ -41,6 +41,7 @@ struct Opened {
   std::uint64_t handle = 0;
   bool direct_io = false;   // its size changes from read to read
   bool keep_cache = false;  // its bytes never change
+  bool no_flush = false;    // a close has nothing to save, and no lock that others wait for
 };
 
 /// Which attributes a caller sets; nothing means "leave".

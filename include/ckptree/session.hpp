@@ -35,6 +35,9 @@ struct Checkpoint {
   virtual std::string layout(const Model& model) const = 0;
   virtual std::string strategy() const = 0;  // "clone (reflink)", "clone (copy)", "read-only"
   virtual Snapshot open() const = 0;
+  /// Asked before an edit is taken, so that its maker is told at once.
+  /// @throws Error when no edit of `base` could be committed as things stand: read-only, no permission, several links
+  virtual void check_editable(const Snapshot&) const {}
   /// What the Source looks like now. @throws std::system_error when it is gone
   virtual Fingerprint look() const = 0;
   /// Makes `edited` durable, all or nothing, and opens the result. When nothing differs the answer is `base` itself.
@@ -87,6 +90,8 @@ class Session {
   /// Changes made outside that this session has noticed; a writer remembers the count when it begins.
   std::uint64_t epoch() const;
 
+  /// @see Checkpoint::check_editable
+  void check_editable() const { checkpoint_->check_editable(*committed()); }
   /// Makes the edits pending: visible in `working()` at once, durable at the next commit; all of them or none.
   /// @param epoch  when the writer began; an edit of something that changed outside since then is Errc::stale
   /// @param editor  the process that makes them; when it removes the last one of what cannot all go (`rm tensors/*`),

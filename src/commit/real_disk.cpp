@@ -246,6 +246,7 @@ class RealDisk final : public Disk {
 void RealDisk::check_replaceable(const std::string& path) {
   const auto check = [&](const std::string& what, int mode, const std::string& refusal) {
     if (::faccessat(AT_FDCWD, what.c_str(), mode, AT_EACCESS) == 0) return;
+    if (errno == ENOENT) return;  // gone: whoever opens it is told so
     if (errno == EROFS) throw Error(Errc::read_only, path + ": its filesystem is mounted read-only");
     if (errno == EACCES || errno == EPERM) throw Error(Errc::no_permission, path + ": " + refusal);
     throw_errno("look at the permissions of " + what);

@@ -94,6 +94,10 @@ class Store final : public Checkpoint {
   }
 
   Snapshot open() const override { return open_generation(0); }
+  void check_editable(const Snapshot& base) const override {
+    check_writable();
+    check_links(base.seen);
+  }
   Fingerprint look() const override {
     return is_directory_ ? fingerprint_or_none(disk_, target_) : disk_.fingerprint(path_);
   }
@@ -112,8 +116,7 @@ class Store final : public Checkpoint {
     const ChangeSet changes = format_.seal(*base.model, edited, stamp);
     if (changes.empty()) return base;
     check_there();
-    check_writable();
-    check_links(base.seen);
+    check_editable(base);
     // Only execute, under the lock, can tell for certain; but a plan is made of what was read.
     const Ptr<File> file = is_directory_ ? nullptr : disk_.open(path_);
     if ((file ? file->fingerprint() : look()) != base.seen)

@@ -92,6 +92,7 @@ inline void apply(fuse_file_info* fi, const Opened& opened) {
   fi->fh = opened.handle;
   fi->direct_io = opened.direct_io;
   fi->keep_cache = opened.keep_cache;
+  fi->noflush = opened.no_flush;
 }
 
 }  // namespace ckptree::fuse

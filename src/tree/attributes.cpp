@@ -48,6 +48,7 @@ void set_on_scratch(int fd, const std::string& real, const NewAttributes& wanted
 }  // namespace
 
 std::optional<Entry> Mount::set_attributes(Ino ino, const NewAttributes& wanted, const Caller& caller) {
+  if (wanted.size) s_->refuse_if_not_editable(ino);
   std::unique_lock<std::mutex> lock(s_->mutex);
   Inode* inode = &s_->inodes.at(ino);
   const std::string place = to_string(s_->inodes.path_of(*inode));

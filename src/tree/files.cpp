@@ -15,10 +15,11 @@ using Progress = Draft::Progress;
 }  // namespace
 
 std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  if (writes) s_->refuse_if_not_editable(ino);
   std::unique_lock<std::mutex> lock(s_->mutex);
   if (const auto draft = s_->inodes.at(ino).draft) s_->closed.wait(lock, [&] { return !draft->closing; });
   Inode& inode = s_->inodes.at(ino);
-  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
   auto handle = std::make_shared<Handle>();
   handle->ino = ino;
   handle->synchronous = flags & (O_SYNC | O_DSYNC);
@@ -99,6 +100,7 @@ std::optional<Opened> Mount::open(Ino ino, int flags, const Caller& caller) {
       break;
     }
   }
+  opened.no_flush = s_->options.read_only;
   opened.handle = s_->keep_handle(handle);
   return opened;
 }

@@ -62,6 +62,18 @@ void Mount::State::refuse_if_read_only(const std::string& name) const {
   if (options.read_only) throw Error(Errc::read_only, name + ": mounted read-only (-o ro)");
 }
 
+void Mount::State::refuse_if_not_editable(Ino ino) {
+  std::shared_ptr<View> view;
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    const Inode& inode = inodes.at(ino);
+    if (inode.kind != Inode::Kind::model || inode.node.saving == Node::Saving::none) return;
+    refuse_if_read_only(to_string(inodes.path_of(inode)));
+    view = inodes.view_of(inode);
+  }
+  view->session->check_editable();
+}
+
 Mount::State::Spot Mount::State::spot_of(const Inode& inode) { return {inodes.view_of(inode), inodes.path_of(inode)}; }
 
 Mount::State::Spot Mount::State::spot_of(Ino parent, const std::string& name) {

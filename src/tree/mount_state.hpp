@@ -99,7 +99,8 @@ struct Mount::State {
   void note_written(Handle& handle);                          // takes the mutex: bytes of its draft, if it has one
   std::uint64_t keep_handle(std::shared_ptr<Handle> handle);  // under mutex
   void refuse_if_read_only(const std::string& name) const;
-  std::string lock_key(Ino ino);  // takes the mutex
+  void refuse_if_not_editable(Ino ino);  // takes the mutex: of a checkpoint that takes no edit, whose file it is
+  std::string lock_key(Ino ino);         // takes the mutex
   void look_at_checkpoint();
 
   // ---- drafts: drafts.cpp -----------------------------------------------------------------------------------------

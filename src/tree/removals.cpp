@@ -65,6 +65,7 @@ void Mount::unlink(Ino parent, const std::string& name, const Caller& caller) {
   lock.unlock();
   s_->remove_or_keep(f.spot, who, [&] {
     if (f.node->saving == Node::Saving::none) throw Error(Errc::immutable, place + ": cannot be removed");
+    f.spot.view->session->check_editable();
     if (who->is_remover()) return s_->remove_stored(f.spot, *f.node, who);
     const std::lock_guard<std::mutex> guard(s_->mutex);
     s_->hide({parent, name}, who, true);

@@ -64,6 +64,7 @@ void Mount::rename(Ino parent, const std::string& name, Ino new_parent, const st
     return s_->rename_scratch(from, to, flags);
   }
 
+  from.spot.view->session->check_editable();
   const bool to_scratch = to.scratch || to.in_scratch_dir || (!to.node && is_scratch_name(new_name));
   std::optional<Node> vacant = to.node;
   if (!to_scratch && !vacant) {

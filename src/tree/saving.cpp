@@ -82,6 +82,7 @@ void Mount::State::check_value(Draft& draft, std::uint64_t at, Bytes bytes) {
 void Mount::State::store(const std::shared_ptr<View>& view, const std::vector<Op>& ops, std::uint64_t epoch, bool whole,
                          const ProcessPtr& who) {
   Session& session = *view->session;
+  session.check_editable();
   const FlushInterval interval = session.flush_interval();
   const When when = when_of(interval, whole);
   if (when == When::now) {

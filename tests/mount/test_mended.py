@@ -129,11 +129,30 @@ class Drafts(MountTest):
 class HardLinks(MountTest):
     refusals = True
 
+    def setUp(self):
+        super().setUp()
+        self.other = self.folder / "other.ckpt"
+        self.addCleanup(lambda: self.other.unlink(missing_ok=True))
+
     def test_numpy_is_told_that_an_array_was_refused(self):
-        other = self.folder / "other.ckpt"
-        os.link(self.source, other)
-        self.fails("EMLINK", np.save, self.path("arrays/latitudes.npy"), np.zeros(1000))
-        os.unlink(other)
+        def save():
+            with open(self.path("arrays/latitudes.npy"), "wb") as file:
+                os.link(self.source, self.other)
+                np.save(file, np.zeros(1000))
+
+        self.fails("EMLINK", save)
+
+    def test_what_no_commit_could_take_is_refused_before_it_is_typed(self):
+        os.link(self.source, self.other)
+        self.fails("EMLINK", open, self.path("metadata.json"), "r+")
+        self.fails("EMLINK", os.truncate, self.path("metadata/seed"), 0)
+        self.fails("EMLINK", os.unlink, self.path("metadata/seed"))
+        self.fails("EMLINK", os.rename, self.path("metadata/seed"), self.path("metadata/grain"))
+        self.assertIn("has 2 hard links", self.last_error())
+        self.assertEqual(os.listdir(self.path(".ckptree/rejected")), [])
+        os.unlink(self.other)
+        self.write("metadata/seed", "5\n")
+        self.assertEqual(self.read("metadata/seed"), "5\n")
 
 
 class Pending(MountTest):
