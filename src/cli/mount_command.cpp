@@ -52,6 +52,7 @@ void sweep_at_end(Session& session) {
 
 int serve(const Arguments& a, const std::function<void()>& ready) {
   const std::string &source = a.words[0], &mount_point = a.words[1];
+  allow_many_files();
   const auto session = open_session(source, a.options);
   const bool handed_over = is_descriptor(mount_point);
   const std::string place = handed_over ? mount_point : check_mount_point(mount_point, source);

@@ -75,6 +75,7 @@ class Watch {
 
 int serve_privately(const std::string& source, const Options& given, const std::shared_ptr<Session>& opened, bool drop,
                     pid_t owner, const Channel& channel) {
+  allow_many_files();
   ::setsid();  // what kills the owner and its children spares whoever cleans up behind them
   Options options = given;
   const auto session = opened ? opened : open_session(source, options);

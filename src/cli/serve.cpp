@@ -1,6 +1,15 @@
 #include "cli/serve.hpp"
 
+#include <sys/resource.h>
+
 namespace ckptree::cli {
+
+void allow_many_files() {
+  rlimit files;
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);  // where that is refused it stays as it was
+}
 
 MountOptions tree_options(const Options& o) {
   MountOptions t;

@@ -127,6 +127,16 @@ class Run(RunCase):
         self.check(self.sh(f"{inner} && {support.ckptree} cat {other} {LR} > {LR}"), 0)
         self.assertEqual(self.stored(), 0.25)
 
+    def test_a_collection_has_more_checkpoints_than_most_systems_allow_open_files(self):
+        folder = self.tmp / "collection"
+        folder.mkdir()
+        for i in range(100):
+            shutil.copy(self.sample, folder / f"{i}.ckpt")
+        command = [support.ckptree, "run", folder, "--", "sh", "-c", "cat */metadata/config/training/lr | wc -l; ulimit -n"]
+        process = subprocess.run(["sh", "-c", 'ulimit -Sn 50; exec "$@"', "sh", *command], env=self.environment,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual((process.stderr, process.stdout.split()), (b"", [b"100", b"50"]))
+
     def test_what_the_command_left_running_is_ended(self):
         answer = self.sh(f"(trap '' TERM; echo 0.5 > {LR}; exec sleep 60) >/dev/null 2>&1 & sleep 0.2; echo $!")
         self.check(answer, 0)
