@@ -1,6 +1,5 @@
 #include "formats/torch/literal.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 
