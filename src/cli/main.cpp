@@ -98,8 +98,9 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // past a limit of file sizes a write fails with EFBIG instead
 #ifdef __GLIBC__
-  // A catalog of 20,000 rows is some 10 MiB of text, read and written at each commit. By default glibc takes such blocks
-  // from its heaps, one for each of many threads, once it has seen a few of them, and holds all that they ever took.
+  // A catalog of 20,000 rows is some 10 MiB of text, read and written at each commit. By default glibc takes such
+  // blocks from its heaps, one for each of many threads, once it has seen a few of them, and holds all that they ever
+  // took.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   mallopt(M_ARENA_MAX, 2);
 #endif

@@ -13,7 +13,6 @@
 #include "cli/commands.hpp"
 #include "cli/migration.hpp"
 #include "cli/status.hpp"
-#include "formats/torch/migration_scripts.hpp"
 
 namespace ckptree::cli {
 

@@ -1,4 +1,4 @@
-// migration fix-order, and the text of a new script.
+// migration fix-order: scripts that are new come behind those that are merged.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,20 +59,6 @@ bool is_stamped(const std::string& name) {
 }
 
 }  // namespace
-
-std::string new_script(bool final, bool with_setup) {
-  std::string text = "#!/bin/sh\n# ckptree: migration=1.0.0 anemoi-models=" + std::string(torch::kNextVersion) +
-                     (final ? " final" : "") + "\n";
-  if (final) return text + "# Older checkpoints cannot be migrated past this; it is never run.\n";
-  text +=
-      "#\n# Runs at the top of the mounted checkpoint. What it does, and that it was done, is one commit.\n"
-      "set -e\n\ncase $1 in\n";
-  if (with_setup)
-    text +=
-        "  setup)\n    # Before any migration is run: classes that moved or went away.\n"
-        "    # mv imports/old.module/Name imports/new.module/\n    ;;\n";
-  return text + "  migrate)\n    # mv tensors/old.weight tensors/new.weight\n    ;;\nesac\n";
-}
 
 std::vector<Renaming> renamings(const std::vector<std::string>& all, const std::vector<std::string>& added) {
   const auto is_new = [&](const std::string& name) { return std::count(added.begin(), added.end(), name) > 0; };

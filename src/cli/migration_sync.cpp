@@ -4,11 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "ckptree/error.hpp"
@@ -18,7 +16,6 @@
 #include "cli/old_checkpoint.hpp"
 #include "cli/private_mount.hpp"
 #include "cli/status.hpp"
-#include "formats/torch/migration_scripts.hpp"
 #include "formats/torch/migrations.hpp"
 
 namespace ckptree::cli {
@@ -27,14 +24,16 @@ namespace {
 
 using torch::Migration;
 
+/// anemoi's own, in Python, are not run; nothing behind one is.
+bool is_python(const Migration& m) { return m.signature.empty(); }
+
 constexpr char kRegistered[] = "migrations/registered";
 
 void write_file(const std::string& path, const std::string& text) {
-  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!file || ::write(file.get(), text.data(), text.size()) < 0) throw_errno(path);
-  const int descriptor = ::dup(file.get());
   // Close says whether the text was taken.
-  if (descriptor < 0 || ::close(descriptor) != 0) throw_errno(path);
+  if (::close(file.release()) != 0) throw_errno(path);
 }
 
 /// Of a file; empty when it cannot be read.
@@ -86,33 +85,8 @@ void run_all(PrivateMount& mount, const std::vector<Migration>& todo) {
       throw Stop(Status::failure, m.name + ": a later script took back what it did; nothing was changed");
 }
 
-}  // namespace
-
-Findings look_at(const Session& session, const std::string& source, const std::string& directory) {
-  const Ptr<Model> model = session.working();
-  Findings found;
-  found.groups = torch::groups_of(torch::scripts_in(directory));
-  std::optional<std::vector<Migration>> registered;
-  try {
-    if (const auto list = model->find({"object", "migrations"}); list) registered.emplace();
-    model->find({"migrations"});
-  } catch (const Error& e) {
-    if (e.code() != Errc::not_found) throw;
-    throw Stop(Status::failure, source + ": " + e.what());
-  }
-  if (registered)
-    model->list({"migrations", "registered"}, [&](const std::string& name, const Node& node) {
-      registered->push_back(torch::migration_of(node.content.text(1 << 20, name), name));
-      return true;
-    });
-  found.why_incompatible = torch::why_incompatible(found.groups, registered);
-  found.registered = registered.value_or(std::vector<Migration>());
-  found.group = registered ? torch::group_of(found.groups, found.registered) : std::nullopt;
-  found.standings = torch::compare(found.groups, found.registered);
-  return found;
-}
-
-/// Whether the commit of a sync that did not end well is in place all the same, e.g. not certain to survive a power loss.
+/// Whether the commit of a sync that did not end well is in place all the same: it may only not be certain to survive a
+/// power loss.
 bool is_committed(const std::string& source, const Options& options, const MigrationFlags& flags,
                   const Migration& last) {
   try {
@@ -122,6 +96,8 @@ bool is_committed(const std::string& source, const Options& options, const Migra
     return true;  // nobody can tell: the old one stays
   }
 }
+
+}  // namespace
 
 int sync_migrations(const std::string& source, const Options& given, const MigrationFlags& flags) {
   Options options = given;
@@ -141,25 +117,17 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
     if (one.standing == torch::Standing::changed)
       complain(source + ": has been through " + one.migration.name + ", whose script has changed since");
 
-  // anemoi's own, in Python, are not run; nothing behind one is.
-  std::vector<Migration> todo;
-  const Migration* stops_at = nullptr;
-  for (const Migration& m : found.standings.missing) {
-    if (m.signature.empty()) {
-      stops_at = &m;
-      break;
-    }
-    todo.push_back(m);
-  }
-  std::string stop;
-  if (stops_at)
-    stop = source + ": stops before " + stops_at->name + ", a Python script of anemoi-models: run " +
-           "'anemoi-models migration sync', or write it over the tree";
-  if (todo.empty() && stops_at) throw Stop(Status::failure, stop);
-  if (todo.empty()) {
-    std::printf("compatible: nothing is missing\n");
-    return 0;
-  }
+  const std::vector<Migration>& missing = found.standings.missing;
+  const auto python = std::find_if(missing.begin(), missing.end(), is_python);
+  const std::vector<Migration> todo(missing.begin(), python);
+  const auto stop_at_python = [&] {
+    if (python == missing.end()) return 0;
+    throw Stop(Status::failure, source + ": stops before " + python->name +
+                                    ", a Python script of anemoi-models: run 'anemoi-models migration sync', or " +
+                                    "write it over the tree");
+  };
+  if (missing.empty()) std::printf("compatible: nothing is missing\n");
+  if (todo.empty()) return stop_at_python();
 
   using Pending = PrivateMount::Pending;
   PrivateMount mount(source, options, Pending::drop, session);
@@ -187,8 +155,7 @@ int sync_migrations(const std::string& source, const Options& given, const Migra
   }
   for (const Migration& m : todo) std::printf("  + %s [v%s]\n", m.name.c_str(), m.version.c_str());
   std::fflush(stdout);
-  if (stops_at) throw Stop(Status::failure, stop);
-  return 0;
+  return stop_at_python();
 }
 
 }  // namespace ckptree::cli

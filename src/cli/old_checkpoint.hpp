@@ -8,7 +8,8 @@ namespace ckptree::cli {
 /// happen. It stands under its name when it is whole; what a process that was killed left of it, the next mount sweeps.
 class OldCheckpoint {
  public:
-  /// Whoever was killed behind this point may have left it under the name: that one is taken, when it has the same bytes.
+  /// Whoever was killed behind this point may have left it under the name: that one is taken, when it has the same
+  /// bytes.
   /// @throws Stop when something else has the name
   OldCheckpoint(const std::string& checkpoint, const std::string& path);
   OldCheckpoint(const OldCheckpoint&) = delete;

@@ -6,13 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
+#include <iterator>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "ckptree/error.hpp"
 #include "cli/mount_point.hpp"

@@ -3,7 +3,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <utility>
 
 #include "ckptree/error.hpp"
 

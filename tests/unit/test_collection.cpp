@@ -103,7 +103,7 @@ TEST_CASE("a name is spelled as shown or as it is, and none leads out of the col
   CHECK(model->find({".cache"}));
   CHECK(model->find({"%2Ecache"}));
   CHECK(listed(*model, {}) == Names{"a"});
-  for (const char* name : {"%61", "%2E%2E", "%2E", "%", "%2Fetc", "a%2F..", "b"}) {
+  for (const char* name : {"%61", "%2E%2E", "%2E", "%", "%2Fetc", "a%2F..", "a%00.pt", "b"}) {
     CAPTURE(name);
     CHECK_FALSE(model->find({name}));
   }

@@ -50,6 +50,17 @@ TEST_CASE("a checkpoint shows its tree, its times and its documents", "[orbax]")
   CHECK(c.read("metadata.json").find("\"state\": \"checkpointables/state\"") != std::string::npos);
 }
 
+TEST_CASE("a scalar is spelled as Python prints it", "[orbax]") {
+  OrbaxCheckpoint c({}, false);
+  c.fill(c.disk, "/floats");  // another place than that of other tests, whose chunks this process may remember
+  std::string array = c.disk.seen().at("/floats/state/n/.zarray").content;
+  array.replace(array.find("<i4"), 3, "<f4");
+  c.disk.add("/floats/state/n/.zarray", {array, "rw"});
+  c.disk.add("/floats/state/n/0", {std::string("\0\x50\xc3\x47", 4), "rw"});
+  c.open("/floats");
+  CHECK_THAT(c.read("checkpointables/state/tree/n"), says("\"value\": 100000.0\n"));
+}
+
 TEST_CASE("what is broken hides nothing else", "[orbax]") {
   OrbaxCheckpoint c;
   c.open();

@@ -14,6 +14,7 @@
 #include "codec/ocdbt/manifest.hpp"
 #include "codec/ocdbt/node.hpp"
 #include "codec/once_cache.hpp"
+#include "codec/plain_path.hpp"
 
 namespace ckptree::ocdbt {
 namespace {
@@ -155,7 +156,7 @@ class Database final : public zarr::KeyValues {
       const auto found = files_.find(path);
       if (found != files_.end()) return found->second;
     }
-    if (!zarr::is_plain_path(path))
+    if (!is_plain_path(path))
       throw Error(Errc::corrupt, source_->path() + "/" + below(std::string(kManifestName)) +
                                      ": refers to a path that leads elsewhere: '" + path + "'");
     const auto open = [source = source_, name = below(path)] { return source->open(name); };

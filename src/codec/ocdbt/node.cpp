@@ -1,6 +1,5 @@
 #include "codec/ocdbt/node.hpp"
 
-#include <algorithm>
 
 #include "ckptree/cursor.hpp"
 #include "codec/ocdbt/columns.hpp"

@@ -123,8 +123,7 @@ class Graph {
   std::size_t size() const noexcept { return nodes_.size(); }
   /// Of the pickle, 0 to 5.
   int protocol() const noexcept { return protocol_; }
-  /// Bytes of the decoded pickle, with its STOP; what follows in the input is padding or not editable.
-  std::size_t wire_size() const noexcept { return wire_size_; }
+  /// The decoded pickle, with its STOP; what follows in the input is padding or not editable.
   Bytes wire() const { return Bytes(*wire_).substr(0, wire_size_); }
   /// Why it can only be shown: what it has that encode() does not write. @see why_not_editable
   const std::optional<std::string>& obstacle() const noexcept { return obstacle_; }

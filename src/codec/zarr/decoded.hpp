@@ -3,7 +3,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "ckptree/recipe.hpp"
 #include "codec/zarr/unpack.hpp"

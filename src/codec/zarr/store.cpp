@@ -5,6 +5,7 @@
 
 #include "ckptree/error.hpp"
 #include "codec/contained/contained.hpp"
+#include "codec/plain_path.hpp"
 
 namespace ckptree::zarr {
 namespace {
@@ -45,17 +46,6 @@ class DirectoryStore final : public KeyValues {
 
 Ptr<KeyValues> directory_store(Ptr<Source> source, std::string directory) {
   return std::make_shared<DirectoryStore>(std::move(source), std::move(directory));
-}
-
-bool is_plain_path(Bytes path) noexcept {
-  if (path.find('\0') != Bytes::npos) return false;
-  for (;;) {
-    const std::size_t end = path.find('/');
-    const Bytes part = path.substr(0, end);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (end == Bytes::npos) return true;
-    path.remove_prefix(end + 1);
-  }
 }
 
 }  // namespace ckptree::zarr

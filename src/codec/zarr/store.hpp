@@ -19,8 +19,4 @@ struct KeyValues {
 /// The files below `directory` of `source` ("" is its top). A key that is no plain path has no value.
 Ptr<KeyValues> directory_store(Ptr<Source> source, std::string directory);
 
-/// Whether it names something below the directory it is looked up in: no empty, "." or ".." component, no leading '/',
-/// no NUL.
-bool is_plain_path(Bytes path) noexcept;
-
 }  // namespace ckptree::zarr

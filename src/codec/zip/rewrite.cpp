@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <map>
 
 #include "ckptree/error.hpp"
 #include "ckptree/utf8.hpp"

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "ckptree/error.hpp"
+#include "codec/plain_path.hpp"
 
 namespace ckptree {
 namespace {
@@ -76,7 +77,7 @@ class Collection final : public Model {
       return std::nullopt;
     }
     const std::string key = key_of(name);
-    if (key.empty() || key == "." || key == ".." || key.find('/') != std::string::npos) return std::nullopt;
+    if (!is_plain_name(key)) return std::nullopt;
     // As it is shown, or as it is: what a dot hides is found by it.
     if (file_name_of(key).text != name && key != name) return std::nullopt;
     return key;

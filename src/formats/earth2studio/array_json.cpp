@@ -1,16 +1,16 @@
 // Arrays among metadata: their values as the catalog's JSON, and back.
 
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 
 #include <xtl/xhalf_float.hpp>
 
 #include "ckptree/error.hpp"
 #include "ckptree/utf8.hpp"
+#include "codec/npy/element.hpp"
 #include "codec/npy/npy.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/earth2studio/np_time.hpp"
 #include "formats/earth2studio/payload.hpp"
 #include "formats/earth2studio/typed.hpp"
@@ -33,25 +33,11 @@ struct Element {
   std::string unit = "generic";
 };
 
-std::uint64_t load(const Element& element, const char* at, std::size_t size) {
-  std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::size_t from = element.big ? i : size - 1 - i;
-    bits = bits << 8 | static_cast<unsigned char>(at[from]);
-  }
-  return bits;
-}
-
 void store(const Element& element, std::string& out, std::uint64_t bits, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
     const std::size_t shift = element.big ? size - 1 - i : i;
     out += static_cast<char>(bits >> (8 * shift));
   }
-}
-
-std::int64_t extended(std::uint64_t bits, std::size_t size) {
-  const unsigned unused = static_cast<unsigned>(64 - 8 * size);
-  return static_cast<std::int64_t>(bits << unused) >> unused;
 }
 
 template <class To, class From>
@@ -60,17 +46,6 @@ To cast_bits(From from) {
   To to;
   std::memcpy(&to, &from, sizeof to);
   return to;
-}
-
-double float_of(std::uint64_t bits, std::size_t size) {
-  if (size == 8) return cast_bits<double>(bits);
-  if (size == 4) return cast_bits<float>(static_cast<std::uint32_t>(bits));
-  const auto half = static_cast<unsigned>(bits);
-  const int exponent = static_cast<int>(half >> 10 & 31), mantissa = static_cast<int>(half & 1023);
-  const double value = exponent == 31  ? (mantissa ? std::numeric_limits<double>::quiet_NaN() : INFINITY)
-                       : exponent == 0 ? std::ldexp(mantissa, -24)
-                                       : std::ldexp(mantissa + 1024, exponent - 25);
-  return half & 0x8000 ? -value : value;
 }
 
 std::uint64_t bits_of(double value, std::size_t size) {
@@ -87,45 +62,25 @@ Json time_value(const char* kind, Json value, const std::string& unit) {
   return made;
 }
 
-void append_utf8(std::string& out, std::uint32_t c) {
-  if (c < 0x80) out += static_cast<char>(c);
-  else if (c < 0x800) out.append({static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 63))});
-  else if (c < 0x10000)
-    out.append({static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 63)),
-                static_cast<char>(0x80 | (c & 63))});
-  else
-    out.append({static_cast<char>(0xF0 | c >> 18), static_cast<char>(0x80 | (c >> 12 & 63)),
-                static_cast<char>(0x80 | (c >> 6 & 63)), static_cast<char>(0x80 | (c & 63))});
-}
-
-Json text_value(const Element& element, const char* at, const std::string& place) {
-  std::string text;
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < element.size / 4; ++i) {
-    const auto c = static_cast<std::uint32_t>(load(element, at + 4 * i, 4));
-    if (c > 0x10FFFF) throw Error(Errc::corrupt, place + ": a text with a character beyond Unicode");
-    append_utf8(text, c);
-    if (c != 0) used = text.size();
-  }
-  text.resize(used);  // NumPy pads with zeros
-  return Json::string(std::move(text));
-}
-
-Json value_at(const Element& element, const char* at, const std::string& place) {
+Json value_of(const Element& element, Bytes bytes, const std::string& place) {
   const auto number = [](std::string digits) { return Json{json::Type::number, std::move(digits), {}, {}}; };
-  const std::size_t size = static_cast<std::size_t>(element.size);
+  const auto bits = [&] { return npy::bits_of(bytes, element.big); };
+  const auto integer = [&] { return npy::signed_of(bits(), bytes.size()); };
   switch (element.kind) {
-    case 'b': return {json::Type::boolean, *at ? "true" : "false", {}, {}};
-    case 'i': return number(std::to_string(extended(load(element, at, size), size)));
-    case 'u': return number(std::to_string(load(element, at, size)));
+    case 'b': return {json::Type::boolean, bytes[0] ? "true" : "false", {}, {}};
+    case 'i': return number(std::to_string(integer()));
+    case 'u': return number(std::to_string(bits()));
     case 'f':
-      if (size > 8) break;
-      return number(python_float(float_of(load(element, at, size), size)));
-    case 'U': return text_value(element, at, place);
-    case 'm': return time_value("np_timedelta64", Json::number(extended(load(element, at, 8), 8)), element.unit);
+      if (bytes.size() > 8) break;
+      return number(python::json_number(npy::real_of(bits(), bytes.size())));
+    case 'U': {
+      auto text = npy::text_of(bytes, element.big);
+      if (!text) throw Error(Errc::corrupt, place + ": a text with a character beyond Unicode");
+      return Json::string(*std::move(text));
+    }
+    case 'm': return time_value("np_timedelta64", Json::number(integer()), element.unit);
     case 'M':
-      return time_value("np_datetime64",
-                        Json::string(np_datetime_text(extended(load(element, at, 8), 8), element.unit)), element.unit);
+      return time_value("np_datetime64", Json::string(np_datetime_text(integer(), element.unit)), element.unit);
     default: break;
   }
   throw Error(Errc::unsupported, place + ": the catalog has no spelling for values of this dtype");
@@ -165,7 +120,7 @@ void append_value(std::string& out, const Element& element, const Json& value, c
       return;
     case 'i': {
       std::int64_t n = 0;
-      expect(parse_integer(value, n) && extended(static_cast<std::uint64_t>(n), size) == n,
+      expect(parse_integer(value, n) && npy::signed_of(static_cast<std::uint64_t>(n), size) == n,
              "an integer that fits the dtype");
       return store(element, out, static_cast<std::uint64_t>(n), size);
     }
@@ -201,27 +156,15 @@ void append_value(std::string& out, const Element& element, const Json& value, c
 
 }  // namespace
 
-std::string python_float(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
-  char digits[64];
-  const double size = std::fabs(value);
-  const bool plain = size == 0 || (size >= 1e-4 && size < 1e16);
-  const auto end = plain ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed).ptr
-                         : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific).ptr;
-  std::string text(digits, end);
-  if (plain && text.find('.') == std::string::npos) text += ".0";
-  return text;
-}
-
 Json label_of_array(const Recipe& file, const std::string& place) {
   try {
     const npy::Header header = npy::parse_header(file, place);
     const Element element(header.descr);
     const std::string data = npy::data_in_c_order(file, header).text(kMaxArray, place);
     Json label = Json::object(), values = Json::list(), shape = Json::list();
-    for (std::size_t at = 0; at < data.size(); at += static_cast<std::size_t>(element.size))
-      values.items.push_back(value_at(element, data.data() + at, place));
+    const auto size = static_cast<std::size_t>(element.size);
+    for (std::size_t at = 0; at < data.size(); at += size)
+      values.items.push_back(value_of(element, Bytes(data).substr(at, size), place));
     for (const std::uint64_t extent : header.shape)
       shape.items.push_back(Json::number(static_cast<std::int64_t>(extent)));
     label.set("dtype", Json::string(npy::dtype_name(header.descr)));

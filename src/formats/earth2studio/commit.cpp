@@ -12,6 +12,7 @@
 #include "formats/earth2studio/edit.hpp"
 #include "formats/earth2studio/prune.hpp"
 #include "formats/earth2studio/state.hpp"
+#include "formats/utc.hpp"
 
 namespace ckptree::earth2studio {
 namespace {
@@ -31,13 +32,10 @@ std::string new_commit_id(std::int64_t write_count) {
 
 /// datetime.now(timezone.utc).isoformat()
 std::string isoformat(const std::timespec& time) {
-  std::tm utc{};
-  ::gmtime_r(&time.tv_sec, &utc);
-  char text[64];
-  const std::size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::string out(text, n);
+  std::string out = utc_text(time.tv_sec);
   const long us = time.tv_nsec / 1000;
   if (us > 0) {
+    char text[32];
     std::snprintf(text, sizeof text, ".%06ld", us);
     out += text;
   }

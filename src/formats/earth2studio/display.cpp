@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "ckptree/error.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/earth2studio/np_time.hpp"
 #include "formats/earth2studio/payload.hpp"
 #include "formats/earth2studio/typed.hpp"
@@ -20,31 +21,7 @@ std::int64_t integer(const Json& value, const char* key) {
 
 std::string number_text(const Json& value) {
   if (value.is_integer()) return value.text;
-  const std::string text = python_float(std::strtod(value.text.c_str(), nullptr));
-  if (text == "NaN") return "nan";
-  if (text == "Infinity") return "inf";
-  return text == "-Infinity" ? "-inf" : text;
-}
-
-/// Python's repr of a str.
-std::string quoted(const std::string& text) {
-  const char quote = text.find('\'') != std::string::npos && text.find('"') == std::string::npos ? '"' : '\'';
-  std::string out(1, quote);
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    char escape[8];
-    if (c == quote || c == '\\') out.append({'\\', c});
-    else if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\r') out += "\\r";
-    else if (byte < 0x20 || byte == 0x7f) {
-      std::snprintf(escape, sizeof escape, "\\x%02x", byte);
-      out += escape;
-    } else {
-      out += c;
-    }
-  }
-  return out += quote;
+  return python::repr(std::strtod(value.text.c_str(), nullptr));
 }
 
 std::string spaced(std::string isoformat) {
@@ -148,7 +125,7 @@ std::string repr(const Json& value, bool decodes) {
     case json::Type::null: return "None";
     case json::Type::boolean: return value.text == "true" ? "True" : "False";
     case json::Type::number: return number_text(value);
-    case json::Type::string: return quoted(value.text);
+    case json::Type::string: return python::quoted(value.text);
     case json::Type::array: {
       std::string out = "[";
       for (const Json& item : value.items) out += (out.size() > 1 ? ", " : "") + repr(item, decodes);
@@ -162,7 +139,7 @@ std::string repr(const Json& value, bool decodes) {
   }
   std::string out = "{";
   for (const auto& [key, entry] : value.members)
-    out += (out.size() > 1 ? ", " : "") + quoted(key) + ": " + repr(entry, false);
+    out += (out.size() > 1 ? ", " : "") + python::quoted(key) + ": " + repr(entry, false);
   return out + "}";
 }
 

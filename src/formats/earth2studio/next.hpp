@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "ckptree/model.hpp"
 #include "formats/document/document.hpp"

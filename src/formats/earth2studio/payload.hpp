@@ -52,7 +52,5 @@ std::string structured_header(const Recipe& file);
 Json label_of_array(const Recipe& file, const std::string& place);
 /// The .npy file of an `ndarray_label`. @throws Error Errc::rejected for values that do not fit the dtype
 std::string array_of_label(const Json& label, const std::string& place);
-/// A double as Python's repr spells it, in JSON.
-std::string python_float(double value);
 
 }  // namespace ckptree::earth2studio

@@ -1,9 +1,9 @@
 #include "formats/earth2studio/row.hpp"
 
-#include <cerrno>
 #include <system_error>
 
 #include "ckptree/error.hpp"
+#include "codec/plain_path.hpp"
 #include "formats/earth2studio/payload.hpp"
 
 namespace ckptree::earth2studio {
@@ -31,7 +31,7 @@ StoreRow::StoreRow(const StoreRow& other)
 
 std::string StoreRow::commit() const {
   const std::string& id = entry_->commit_id();
-  if (id == "." || id == ".." || !is_inside(id) || id.find('/') != std::string::npos)
+  if (!is_plain_name(id))
     throw Error(Errc::corrupt, "catalog.json: the commit_id '" + id.substr(0, 60) + "' is no file name");
   return "commits/" + id;
 }

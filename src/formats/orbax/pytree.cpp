@@ -1,7 +1,6 @@
 #include "formats/orbax/pytree.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "ckptree/error.hpp"
 #include "formats/orbax/view.hpp"

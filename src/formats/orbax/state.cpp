@@ -2,7 +2,6 @@
 
 #include "formats/orbax/state.hpp"
 
-#include <algorithm>
 
 #include "ckptree/error.hpp"
 #include "formats/orbax/view.hpp"

@@ -10,6 +10,7 @@
 #include "ckptree/error.hpp"
 #include "codec/json/scan.hpp"
 #include "formats/orbax/view.hpp"
+#include "formats/utc.hpp"
 
 namespace ckptree::orbax {
 namespace {
@@ -193,12 +194,9 @@ std::string iso_time(const std::string& nanoseconds) {
     --whole;
     rest += second;
   }
-  std::tm utc{};
-  char date[64], fraction[32];
-  ::gmtime_r(&whole, &utc);
-  const std::size_t n = std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+  char fraction[32];
   std::snprintf(fraction, sizeof fraction, ".%09lldZ", static_cast<long long>(rest));
-  return std::string(date, n) + fraction;
+  return utc_text(whole) + fraction;
 }
 
 }  // namespace ckptree::orbax

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <set>
-#include <system_error>
 
 #include "ckptree/error.hpp"
+#include "codec/plain_path.hpp"
 #include "formats/document/table_text.hpp"
 #include "formats/orbax/rows.hpp"
 #include "formats/orbax/view.hpp"
@@ -14,11 +14,6 @@ namespace ckptree::orbax {
 namespace {
 
 constexpr const char* kOldRootMetadata = "metadata/metadata";  // of 0.6: the custom metadata alone
-
-bool is_plain_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
-         name.find('\0') == std::string::npos;
-}
 
 bool is_directory(const State& state, const std::string& name) {
   return is_plain_name(name) && has_directory(*state.stored->source, name);

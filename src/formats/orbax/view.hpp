@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "ckptree/error.hpp"
 #include "ckptree/source.hpp"

@@ -6,6 +6,7 @@
 
 #include "ckptree/error.hpp"
 #include "ckptree/name.hpp"
+#include "codec/plain_path.hpp"
 
 namespace ckptree::torch {
 namespace {
@@ -71,15 +72,9 @@ bool is_storage(std::string_view name) {
 
 /// An option that becomes part of a member's name.
 void check_option(Bytes value, const char* option) {
-  for (std::size_t at = 0;;) {
-    const std::size_t slash = value.find('/', at);
-    const Bytes part = value.substr(at, slash - at);
-    if (part.empty() || part == "." || part == ".." || part.find('\0') != Bytes::npos)
-      throw Error(Errc::invalid,
-                  std::string("-o ") + option + "=" + std::string(value) + ": expected a name in the archive");
-    if (slash == Bytes::npos) return;
-    at = slash + 1;
-  }
+  if (!is_plain_path(value))
+    throw Error(Errc::invalid,
+                std::string("-o ") + option + "=" + std::string(value) + ": expected a name in the archive");
 }
 
 }  // namespace

@@ -53,8 +53,6 @@ class Archive {
 
   /// Names of the metadata members, in directory order: those whose last part is the name looked for.
   const std::vector<std::string>& metadata() const noexcept { return metadata_; }
-  /// Whether there is only metadata of the old name, ai-models.json.
-  bool has_old_name() const noexcept { return old_name_; }
   /// Where new metadata goes, "archive/anemoi-metadata".
   /// @throws Error Errc::ambiguous unless there is one top directory
   std::string new_folder() const;

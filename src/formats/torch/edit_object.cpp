@@ -1,6 +1,7 @@
 // Edits below object/.
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "ckptree/error.hpp"

@@ -1,6 +1,5 @@
 // Edits of names of tensors: the keys of a state dict.
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>

@@ -7,10 +7,7 @@
 /// Scalars of a pickle as text, and keys of dicts as Python spells them.
 namespace ckptree::torch {
 
-/// As Python's repr: "0.1", "1.0", "1e+16", "inf", "nan".
-std::string repr_of(double value);
-std::string repr_of(float value);
-/// "(1+2j)", "2j".
+/// repr of a complex from those of its parts: "(1+2j)", "2j".
 std::string repr_of_complex(const std::string& real, const std::string& imaginary);
 
 /// The JSON literal of None, a bool, int, float or str, as Python's json.dumps writes it; empty for anything else.

@@ -9,7 +9,8 @@ namespace ckptree::torch {
 
 /// A state dict has, beside its tensors, `_metadata`: what each module says of its version, by the module's prefix.
 /// When the last tensor of a prefix is renamed to be below another one, the module has moved: its key there, and those
-/// of the modules in it, follow. A key that is there already is left alone, and so is the one that would take its place.
+/// of the modules in it, follow. A key that is there already is left alone, and so is the one that would take its
+/// place.
 ///
 /// @param i    the tensor that is renamed; `tensors` has its name before
 /// @param key  its new name

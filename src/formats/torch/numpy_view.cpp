@@ -1,12 +1,13 @@
 #include "formats/torch/numpy_view.hpp"
 
-#include <cmath>
 #include <cstring>
 
 #include "ckptree/error.hpp"
 #include "ckptree/utf8.hpp"
 #include "codec/json/json.hpp"
+#include "codec/npy/element.hpp"
 #include "codec/npy/npy.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/torch/literal.hpp"
 
 namespace ckptree::torch {
@@ -149,57 +150,13 @@ std::optional<NumpyArray> make_array(const Graph& graph, Id dtype, Id shape, boo
   return NumpyArray{*std::move(descr), *std::move(extents), fortran, *bytes};
 }
 
-/// The `size` bytes of a number, the first one the lowest.
-std::uint64_t number_in(Bytes bytes, bool big_endian) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const std::size_t at = big_endian ? i : bytes.size() - 1 - i;
-    value = value << 8 | static_cast<unsigned char>(bytes[at]);
-  }
-  return value;
-}
-
-/// Of a float of 2, 4 or 8 bytes; empty for other sizes.
-std::string real_in(Bytes bytes, bool big_endian) {
-  const std::uint64_t bits = number_in(bytes, big_endian);
-  if (bytes.size() == 8) {
-    double value;
-    std::memcpy(&value, &bits, sizeof value);
-    return repr_of(value);
-  }
-  if (bytes.size() == 4) {
-    const auto narrow = static_cast<std::uint32_t>(bits);
-    float value;
-    std::memcpy(&value, &narrow, sizeof value);
-    return repr_of(value);
-  }
-  if (bytes.size() != 2) return {};
-  // 1 bit sign, 5 bits exponent, 10 bits fraction
-  const int exponent = static_cast<int>(bits >> 10 & 0x1f);
-  const auto fraction = static_cast<double>(bits & 0x3ff);
-  const double size = exponent == 31  ? (fraction > 0 ? NAN : INFINITY)
-                      : exponent == 0 ? std::ldexp(fraction, -24)
-                                      : std::ldexp(fraction + 1024, exponent - 25);
-  return repr_of(bits & 0x8000 ? -size : size);
-}
-
-std::string json_of_real(const std::string& repr) {
-  if (repr == "nan") return "NaN";
-  if (repr == "inf") return "Infinity";
-  return repr == "-inf" ? "-Infinity" : repr;
-}
-
-/// A str_ of NumPy: four bytes a character, filled up with zeros. Nothing when it is no text.
-std::optional<std::string> string_in(Bytes bytes, bool big_endian) {
-  std::string text;
-  std::size_t end = bytes.size();
-  while (end >= 4 && bytes.substr(end - 4, 4) == Bytes("\0\0\0\0", 4)) end -= 4;
-  for (std::size_t at = 0; at < end; at += 4) {
-    const std::uint64_t point = number_in(bytes.substr(at, 4), big_endian);
-    if (point > 0x10FFFF) return std::nullopt;
-    append_utf8(text, static_cast<unsigned>(point));
-  }
-  return text;
+/// A float as text; empty for those of other sizes than 2, 4 or 8 bytes.
+template <class Spell>
+std::string real_in(Bytes bytes, bool big_endian, Spell spell) {
+  const std::size_t size = bytes.size();
+  if (size != 2 && size != 4 && size != 8) return {};
+  const double value = npy::real_of(npy::bits_of(bytes, big_endian), size);
+  return size == 4 ? spell(static_cast<float>(value)) : spell(value);
 }
 
 }  // namespace
@@ -285,24 +242,22 @@ std::optional<NumpyScalar> numpy_scalar(const Graph& graph, Id id) {
   const auto number = [](std::string text) { return NumpyScalar{text, text}; };
   switch ((*descr)[1]) {
     case 'b': return number(bytes[0] ? "true" : "false");
-    case 'u': return number(std::to_string(number_in(bytes, big_endian)));
-    case 'i': {
-      const unsigned unused = 64 - 8 * static_cast<unsigned>(bytes.size());
-      return number(std::to_string(static_cast<std::int64_t>(number_in(bytes, big_endian) << unused) >> unused));
-    }
+    case 'u': return number(std::to_string(npy::bits_of(bytes, big_endian)));
+    case 'i': return number(std::to_string(npy::signed_of(npy::bits_of(bytes, big_endian), bytes.size())));
     case 'f': {
-      const std::string text = real_in(bytes, big_endian);
+      const std::string text = real_in(bytes, big_endian, [](auto value) { return python::json_number(value); });
       if (text.empty()) return std::nullopt;
-      return number(json_of_real(text));
+      return number(text);
     }
     case 'c': {
-      const std::string real = real_in(Bytes(bytes).substr(0, bytes.size() / 2), big_endian);
-      const std::string imaginary = real_in(Bytes(bytes).substr(bytes.size() / 2), big_endian);
+      const auto repr = [](auto value) { return python::repr(value); };
+      const std::string real = real_in(Bytes(bytes).substr(0, bytes.size() / 2), big_endian, repr);
+      const std::string imaginary = real_in(Bytes(bytes).substr(bytes.size() / 2), big_endian, repr);
       if (real.empty()) return std::nullopt;
       return NumpyScalar{"", repr_of_complex(real, imaginary)};
     }
     case 'U': {
-      auto text = string_in(bytes, big_endian);
+      const auto text = npy::text_of(bytes, big_endian);
       if (!text || !is_wtf8(*text)) return std::nullopt;
       return NumpyScalar{json::quote(*text), *text};
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ckptree/error.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/torch/literal.hpp"
 
 namespace ckptree::torch {
@@ -91,7 +92,7 @@ std::optional<NewKey> key_of_name(const std::string& name) {
     else if (name == "True" || name == "False") key.kind = NewKey::Kind::boolean;
     else if (std::from_chars(name.data(), end, number).ptr == end && std::to_string(number) == name)
       key.kind = NewKey::Kind::integer;
-    else if (double real; std::from_chars(name.data(), end, real).ptr == end && repr_of(real) == name)
+    else if (double real; std::from_chars(name.data(), end, real).ptr == end && python::repr(real) == name)
       key.kind = NewKey::Kind::real;
     else return std::nullopt;
   } else {

@@ -7,6 +7,7 @@
 
 #include "ckptree/error.hpp"
 #include "codec/json/json.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/torch/literal.hpp"
 #include "formats/torch/numpy_view.hpp"
 
@@ -108,7 +109,9 @@ std::string text_of_scalar(const Graph& graph, Id id) {
     return text_of_value(json, shape_of_kind(graph.kind(id)));
   if (const auto scalar = numpy_scalar(graph, id)) return scalar->text + "\n";
   const Id parts = graph.child(id, 1);  // of a complex number
-  return repr_of_complex(repr_of(graph.real(graph.child(parts, 0))), repr_of(graph.real(graph.child(parts, 1)))) + "\n";
+  return repr_of_complex(python::repr(graph.real(graph.child(parts, 0))),
+                         python::repr(graph.real(graph.child(parts, 1)))) +
+         "\n";
 }
 
 std::string text_of_list(const Graph& graph, Id id) {

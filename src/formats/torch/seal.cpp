@@ -9,8 +9,8 @@
 namespace ckptree::torch {
 namespace {
 
-/// Whether storages are met in the order they stand in: 0, 1, 2, ... without a gap. From there torch computes each place
-/// from the one before.
+/// Whether storages are met in the order they stand in: 0, 1, 2, ... without a gap. From there torch computes each
+/// place from the one before.
 bool is_counting(const std::vector<std::string>& keys) {
   for (std::size_t i = 0; i < keys.size(); ++i)
     if (keys[i] != std::to_string(i)) return false;

@@ -1,5 +1,7 @@
 // migrations/: what a training checkpoint has been through, and what the scripts of a directory say about it.
 
+#include <set>
+
 #include "ckptree/error.hpp"
 #include "formats/document/table_text.hpp"
 #include "formats/torch/migration_scripts.hpp"

@@ -1,20 +1,11 @@
 #include "formats/torch/tensor_text.hpp"
 
-#include <cmath>
-
 #include "codec/json/json.hpp"
+#include "codec/python/repr.hpp"
 #include "formats/document/table_text.hpp"
-#include "formats/torch/literal.hpp"
 
 namespace ckptree::torch {
 namespace {
-
-/// As Python's json.dumps has it.
-std::string number(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
-  return repr_of(value);
-}
 
 /// A text of the pickle, which is UTF-8 but for lone surrogates.
 std::string quoted(Bytes text) { return json::quote(text); }
@@ -78,7 +69,7 @@ void add_special(Object& o, const TensorInfo& t) {
   if (t.quantizer.empty()) return add_parts(o, t);
   Object q;
   q.add("scheme", quoted(t.quantizer));
-  if (t.parts.empty()) q.add("scale", number(t.scale)).add("zero_point", std::to_string(t.zero_point));
+  if (t.parts.empty()) q.add("scale", python::json_number(t.scale)).add("zero_point", std::to_string(t.zero_point));
   else q.add("axis", std::to_string(t.axis));
   add_parts(q, t);
   o.add("quantizer", q.text());
